@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arena.h - the layout of the one memory block.
+ *
+ * The function that lays out a swarm runs twice with the same code: over an arena without a block,
+ * which only measures, and over the block, which carves it. So the size that is promised and the
+ * size that is used cannot differ.
+ *
+ * Invariant: offsets do not depend on the block's address. arena_init skips to the next multiple of
+ * ARENA_ALIGN, and arena_size asks for that much more: any block will do, also malloc's.
+ * Failure is sticky: after an overflow, or a block too small, every take gives NULL, and one look
+ * at `failed` at the end is enough. Memory is handed out as it was, not zeroed.
+ *
+ * Threads: one owner.
+ */
+#ifndef SWARM_BASE_ARENA_H
+#define SWARM_BASE_ARENA_H
+
+#include "check.h"
+#include "checked.h"
+
+#define ARENA_ALIGN 64 /* the largest alignment served: a cache line */
+
+struct arena {
+    unsigned char *base; /* NULL: only measure */
+    uint64_t capacity;
+    uint64_t used;
+    bool failed;
+};
+
+static inline void arena_measure(struct arena *a) {
+    a->base = NULL;
+    a->capacity = SIZE_MAX;
+    a->used = 0;
+    a->failed = false;
+}
+
+static inline void arena_init(struct arena *a, void *block, size_t size) {
+    size_t skip = (size_t)((0 - (uintptr_t)block) % ARENA_ALIGN);
+
+    SWARM_ASSERT(block != NULL);
+    a->failed = skip > size;
+    a->base = a->failed ? (unsigned char *)block : (unsigned char *)block + skip;
+    a->capacity = a->failed ? 0 : size - skip;
+    a->used = 0;
+}
+
+/* Room for count things of `size` bytes; NULL while measuring and after a failure. A count of 0
+ * takes nothing. */
+static inline void *arena_take(struct arena *a, uint64_t count, uint64_t size, uint64_t align) {
+    uint64_t bytes, start, end;
+
+    SWARM_ASSERT(align <= ARENA_ALIGN);
+    SWARM_ASSERT(a->used <= a->capacity);
+    if (a->failed || !checked_mul64(count, size, &bytes) ||
+        !checked_align_up(a->used, align, &start) || !checked_add64(start, bytes, &end) ||
+        end > a->capacity) {
+        a->failed = true;
+        return NULL;
+    }
+    a->used = end;
+    return a->base != NULL ? a->base + (size_t)start : NULL;
+}
+
+/* The size of a block that the same takes fit into, wherever it lies. False after a failure. */
+static inline bool arena_size(const struct arena *a, size_t *out_size) {
+    uint64_t size;
+
+    if (a->failed || !checked_add64(a->used, ARENA_ALIGN - 1, &size) || size > SIZE_MAX) {
+        return false;
+    }
+    *out_size = (size_t)size;
+    return true;
+}
+
+#endif

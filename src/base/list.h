@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * list.h - doubly linked list of slots, by index: queues, and members that leave from the middle.
+ *
+ * The links lie in an array of the caller's that several lists may share; a slot is in one list of
+ * that array at most. First in first out is list_append and list_take.
+ *
+ * Invariant: `first` has no previous, `last` no next, and neighbours name each other; an empty list
+ * has NONE32 in both. A slot in no list is its own `previous`, so list_contains is one load.
+ *
+ * Memory: 8 bytes a slot, the caller's. Threads: one owner.
+ */
+#ifndef SWARM_BASE_LIST_H
+#define SWARM_BASE_LIST_H
+
+#include "check.h"
+
+struct list_link {
+    uint32_t next, previous;
+};
+
+struct list {
+    uint32_t first, last;
+};
+
+static inline void list_init(struct list *l) {
+    l->first = l->last = NONE32;
+}
+
+/* Before a slot's first use. */
+static inline void list_link_init(struct list_link *links, uint32_t slot) {
+    links[slot].next = NONE32;
+    links[slot].previous = slot;
+}
+
+static inline bool list_contains(const struct list_link *links, uint32_t slot) {
+    return links[slot].previous != slot;
+}
+
+static inline void list_append(struct list *l, struct list_link *links, uint32_t slot) {
+    SWARM_ASSERT(slot != NONE32);
+    SWARM_ASSERT(!list_contains(links, slot));
+    links[slot].next = NONE32;
+    links[slot].previous = l->last;
+    *(l->last != NONE32 ? &links[l->last].next : &l->first) = slot;
+    l->last = slot;
+}
+
+static inline void list_remove(struct list *l, struct list_link *links, uint32_t slot) {
+    uint32_t next = links[slot].next, previous = links[slot].previous;
+
+    SWARM_ASSERT(list_contains(links, slot));
+    SWARM_ASSERT(previous != NONE32 || l->first == slot);
+    SWARM_ASSERT(next != NONE32 || l->last == slot);
+    *(previous != NONE32 ? &links[previous].next : &l->first) = next;
+    *(next != NONE32 ? &links[next].previous : &l->last) = previous;
+    list_link_init(links, slot);
+}
+
+/* Takes the first slot out; NONE32 when there is none. */
+static inline uint32_t list_take(struct list *l, struct list_link *links) {
+    uint32_t slot = l->first;
+
+    if (slot != NONE32) {
+        list_remove(l, links, slot);
+    }
+    return slot;
+}
+
+/* capacity is the size of the array of links. */
+static inline bool list_invariant(const struct list *l, const struct list_link *links,
+                                  uint32_t capacity) {
+    uint32_t previous = NONE32, count = 0;
+
+    for (uint32_t slot = l->first; slot != NONE32; slot = links[slot].next) {
+        if (slot >= capacity || links[slot].previous != previous || count == capacity) {
+            return false;
+        }
+        previous = slot;
+        count++;
+    }
+    return l->last == previous;
+}
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mailbox.h - many producers, one consumer; a push is wait-free.
+ *
+ * A push exchanges the head for its node and then publishes the link to what stood there before.
+ * Between the two the chain has a gap: the node is reachable, but what lies behind it is not yet
+ * known. The consumer takes the whole chain by exchanging the head for NONE32, walks it from the
+ * newest node, and keeps its place in `cursor`. At a gap it stops, in front of that node, and goes
+ * on there at the next call: nothing is lost, because everything behind the gap belongs to the
+ * chain that it took. It delivers a node only after its link is there: the link is the producer's
+ * last touch, so from then on the node may be used again.
+ *
+ * Whoever signals the consumer does it after mailbox_push has returned, so a consumer that stopped
+ * at a gap is called again (mutant LINKLATE).
+ *
+ * Order: newest first within one taken chain, chains in the order taken. It is not the order of
+ * arrival, and it depends on timing: the consumer sorts by a key of its own.
+ *
+ * Invariant: a node is in one mailbox at most, and its link is MAILBOX_GAP exactly while its
+ * producer stands between exchange and link.
+ *
+ * After Vyukov's multi-producer queue (1024cores.net, "Intrusive MPSC node-based queue"), turned
+ * round so that the consumer takes all at once and no stub node is needed.
+ *
+ * Memory: 4 bytes a node, the caller's; cannot be full. Threads: any may push; one may take.
+ */
+#ifndef SWARM_BASE_MAILBOX_H
+#define SWARM_BASE_MAILBOX_H
+
+#include "atomic.h"
+
+#define MAILBOX_GAP (NONE32 - 1)
+
+struct mailbox {
+    atomic_u32 head; /* newest node; all threads */
+    unsigned char apart[ATOMIC_LINE - sizeof(atomic_u32)];
+    uint32_t cursor; /* next node of the chain that was taken; the consumer's */
+    uint32_t nodes;  /* size of the array of links */
+    atomic_u32 *links;
+};
+
+static inline void mailbox_init(struct mailbox *m, atomic_u32 *links, uint32_t nodes) {
+    SWARM_ASSERT(links != NULL || nodes == 0);
+    SWARM_ASSERT(nodes <= MAILBOX_GAP);
+    ATOMIC_STORE(&m->head, NONE32, relaxed); /* published by whatever starts the threads */
+    m->cursor = NONE32;
+    m->nodes = nodes;
+    m->links = links;
+}
+
+/* The first half of a push: from here on the consumer can reach the node. */
+static inline uint32_t mailbox_push_begin(struct mailbox *m, uint32_t node) {
+    SWARM_ASSERT(node < m->nodes);
+    ATOMIC_STORE(&m->links[node], MAILBOX_GAP, relaxed);
+    /* Release: the node's contents and its gap mark, to the exchange of mailbox_take (mutant
+     * MAILRLX); later exchanges are read-modify-writes and carry it on. */
+    return ATOMIC_EXCHANGE(&m->head, node, release);
+}
+
+/* The second half: the producer's last touch of the node. */
+static inline void mailbox_push_end(struct mailbox *m, uint32_t node, uint32_t behind) {
+    SWARM_ASSERT(behind != node);
+    /* Release: all that the producer did with the node comes before its next use; pairs with the
+     * acquire load of the link in mailbox_take (mutant MAILLINK). */
+    ATOMIC_STORE(&m->links[node], behind, release);
+}
+
+static inline void mailbox_push(struct mailbox *m, uint32_t node) {
+    uint32_t behind = mailbox_push_begin(m, node);
+
+    mailbox_push_end(m, node, behind);
+}
+
+/* The consumer's: a node, or NONE32 when there is none or a producer is between its two steps. */
+static inline uint32_t mailbox_take(struct mailbox *m) {
+    uint32_t node = m->cursor, behind;
+
+    if (node == NONE32) {
+        if (ATOMIC_LOAD(&m->head, relaxed) == NONE32) {
+            return NONE32; /* early look: spares the exchange; the signal brings us back */
+        }
+        /* Acquire: pairs with the release exchange of every push in the chain. */
+        node = ATOMIC_EXCHANGE(&m->head, NONE32, acquire);
+        SWARM_ASSERT(node != NONE32); /* nobody else takes */
+    }
+    /* Acquire: pairs with the release store of mailbox_push_end. */
+    behind = ATOMIC_LOAD(&m->links[node], acquire);
+    if (behind == MAILBOX_GAP) {
+        m->cursor = node;
+        return NONE32;
+    }
+    m->cursor = behind;
+    return node;
+}
+
+/* The consumer's hint. False while it stands at a gap: there is something to come back for. Before
+ * sleeping it needs a seq_cst fence in front, which park.h brings. */
+static inline bool mailbox_looks_empty(const struct mailbox *m) {
+    return m->cursor == NONE32 && ATOMIC_LOAD(&m->head, relaxed) == NONE32;
+}
+
+#endif

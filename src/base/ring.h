@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ring.h - a byte ring of whole records, one owner: the log on its way out.
+ *
+ * A writer reserves room for the largest record that may come, builds it in place, and commits what
+ * it used; or abandons it and nothing happened. A reader copies out as many whole records as fit,
+ * which frees their room.
+ *
+ * A record is contiguous, so it can be written, checked and hashed as plain bytes. One that does
+ * not fit behind the last goes to the start, and `wrap` remembers where the bytes before it end.
+ * (Cooke, "The Bip Buffer", 2003.) A size of 4 bytes stands before each record, outside of what the
+ * reader gets.
+ *
+ * Invariant: the records lie in read .. write, or, while wrap is set, in read .. wrap and then
+ * 0 .. write with write < read. An empty ring starts again at 0: a record of up to
+ * capacity - RING_HEAD bytes is certain to fit once all has been read.
+ *
+ * Memory: the caller's block. Threads: one owner.
+ */
+#ifndef SWARM_BASE_RING_H
+#define SWARM_BASE_RING_H
+
+#include <string.h>
+
+#include "check.h"
+
+#define RING_HEAD 4
+#define RING_NO_WRAP SIZE_MAX
+
+struct ring {
+    unsigned char *bytes;
+    size_t capacity;
+    size_t read, write;
+    size_t wrap;     /* end of the records before the wrap, or RING_NO_WRAP */
+    size_t place;    /* where the open reservation's head will stand */
+    size_t reserved; /* bytes of the open reservation, 0 when none is */
+};
+
+static inline void ring_init(struct ring *r, void *bytes, size_t capacity) {
+    SWARM_ASSERT(bytes != NULL || capacity == 0);
+    SWARM_ASSERT(capacity < RING_NO_WRAP);
+    r->bytes = (unsigned char *)bytes;
+    r->capacity = capacity;
+    r->read = r->write = 0;
+    r->wrap = RING_NO_WRAP;
+    r->place = r->reserved = 0;
+}
+
+static inline bool ring_empty(const struct ring *r) {
+    return r->read == r->write && r->wrap == RING_NO_WRAP;
+}
+
+/* Bytes with head that fit behind the last record, and at the start. */
+static inline size_t ring_room_behind(const struct ring *r) {
+    return (r->wrap == RING_NO_WRAP ? r->capacity : r->read) - r->write;
+}
+
+static inline size_t ring_room_in_front(const struct ring *r) {
+    return r->wrap == RING_NO_WRAP ? r->read : 0;
+}
+
+/* The largest record that ring_reserve would accept now. */
+static inline size_t ring_space(const struct ring *r) {
+    size_t behind = ring_room_behind(r), front = ring_room_in_front(r);
+    size_t room = behind > front ? behind : front;
+
+    room = room > RING_HEAD ? room - RING_HEAD : 0;
+    return room < UINT32_MAX ? room : UINT32_MAX; /* the head has 32 bits */
+}
+
+/* Room for one record of up to `size` bytes, at least 1, or NULL when the ring is too full. One
+ * reservation may be open at a time. */
+static inline unsigned char *ring_reserve(struct ring *r, size_t size) {
+    SWARM_ASSERT(r->reserved == 0);
+    SWARM_ASSERT(size != 0);
+    if (size > ring_space(r)) {
+        return NULL;
+    }
+    r->place = size + RING_HEAD <= ring_room_behind(r) ? r->write : 0;
+    r->reserved = size;
+    return r->bytes + r->place + RING_HEAD;
+}
+
+static inline void ring_abandon(struct ring *r) {
+    SWARM_ASSERT(r->reserved != 0);
+    r->reserved = 0;
+}
+
+/* Makes the first `size` bytes of the reservation a record. */
+static inline void ring_commit(struct ring *r, size_t size) {
+    uint32_t head = (uint32_t)size;
+
+    SWARM_ASSERT(size != 0);
+    SWARM_ASSERT(size <= r->reserved);
+    memcpy(r->bytes + r->place, &head, RING_HEAD);
+    if (r->place != r->write) {
+        SWARM_ASSERT(r->place == 0 && r->wrap == RING_NO_WRAP);
+        if (r->read == r->write) {
+            r->read = 0; /* all was read meanwhile: nothing is left to wrap behind */
+        } else {
+            r->wrap = r->write;
+        }
+    }
+    r->write = r->place + RING_HEAD + size;
+    r->reserved = 0;
+}
+
+/* Bytes of the oldest record, 0 when there is none. */
+static inline size_t ring_next_size(const struct ring *r) {
+    uint32_t head;
+
+    if (ring_empty(r)) {
+        return 0;
+    }
+    memcpy(&head, r->bytes + r->read, RING_HEAD);
+    SWARM_ASSERT(head != 0);
+    return head;
+}
+
+/* Behind the oldest record; an empty ring starts again at its beginning, unless a reservation
+ * already has its place. */
+static inline void ring_skip(struct ring *r, size_t size) {
+    r->read += RING_HEAD + size;
+    if (r->read == r->wrap) {
+        r->read = 0;
+        r->wrap = RING_NO_WRAP;
+    }
+    if (ring_empty(r) && r->reserved == 0) {
+        r->read = r->write = 0;
+    }
+}
+
+/* Copies whole records, oldest first, one directly behind the other, and frees them. The number of
+ * bytes; 0 when there is no record or the first does not fit. */
+static inline size_t ring_read(struct ring *r, void *out, size_t capacity) {
+    size_t copied = 0, size = ring_next_size(r);
+
+    while (size != 0 && size <= capacity - copied) { /* each round takes a record */
+        memcpy((unsigned char *)out + copied, r->bytes + r->read + RING_HEAD, size);
+        copied += size;
+        ring_skip(r, size);
+        size = ring_next_size(r);
+    }
+    return copied;
+}
+
+static inline bool ring_invariant(const struct ring *r) {
+    bool wrapped = r->wrap != RING_NO_WRAP;
+    bool ordered = wrapped ? r->write <= r->read && r->read < r->wrap && r->wrap <= r->capacity
+                           : r->read <= r->write && r->write <= r->capacity;
+    bool placed = r->reserved == 0 || r->place == r->write || (r->place == 0 && !wrapped);
+
+    return ordered && placed;
+}
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * slots.h - which entries of an array are free: the owner's own free list.
+ *
+ * Never-used slots are given out first, in ascending order, and returned ones after that, last
+ * returned first. So init touches no memory, a plan built at the start lies in order, and a slot
+ * that was just given back is the last to come again while fresh ones remain, which lets stale
+ * handles be noticed for longest.
+ *
+ * Invariant: a slot below `fresh` is either on the free list or taken; a taken slot's link is its
+ * own index, so that giving back twice is caught. Slots from `fresh` on were never touched.
+ *
+ * Memory: 4 bytes a slot, the caller's array. Threads: one owner; pool.h is the shared one.
+ */
+#ifndef SWARM_BASE_SLOTS_H
+#define SWARM_BASE_SLOTS_H
+
+#include "check.h"
+
+struct slots {
+    uint32_t *links;
+    uint32_t capacity; /* below NONE32 */
+    uint32_t fresh;    /* the lowest slot that was never given out */
+    uint32_t free;     /* head of the list of returned slots */
+    uint32_t used;     /* taken and not given back */
+};
+
+static inline void slots_init(struct slots *s, uint32_t *links, uint32_t capacity) {
+    SWARM_ASSERT(links != NULL || capacity == 0);
+    SWARM_ASSERT(capacity < NONE32);
+    s->links = links;
+    s->capacity = capacity;
+    s->fresh = 0;
+    s->free = NONE32;
+    s->used = 0;
+}
+
+static inline bool slots_taken(const struct slots *s, uint32_t slot) {
+    return slot < s->fresh && s->links[slot] == slot;
+}
+
+/* NONE32 when all are taken. */
+static inline uint32_t slots_take(struct slots *s) {
+    uint32_t slot;
+
+    if (s->fresh < s->capacity) {
+        slot = s->fresh++;
+    } else if (s->free != NONE32) {
+        slot = s->free;
+        s->free = s->links[slot];
+    } else {
+        SWARM_ASSERT(s->used == s->capacity);
+        return NONE32;
+    }
+    s->links[slot] = slot;
+    s->used++;
+    return slot;
+}
+
+static inline void slots_give(struct slots *s, uint32_t slot) {
+    SWARM_ASSERT(slots_taken(s, slot));
+    SWARM_ASSERT(s->used != 0);
+    s->links[slot] = s->free;
+    s->free = slot;
+    s->used--;
+}
+
+static inline bool slots_invariant(const struct slots *s) {
+    uint32_t free_count = 0;
+
+    for (uint32_t slot = s->free; slot != NONE32; slot = s->links[slot]) {
+        if (slot >= s->fresh || s->links[slot] == slot || free_count == s->fresh) {
+            return false; /* untouched, taken, or a cycle */
+        }
+        free_count++;
+    }
+    return s->fresh <= s->capacity && s->used + free_count == s->fresh;
+}
+
+#endif
