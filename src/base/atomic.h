@@ -25,6 +25,8 @@
 #ifndef SWARM_BASE_ATOMIC_H
 #define SWARM_BASE_ATOMIC_H
 
+#include <limits.h>
+
 #include "check.h"
 
 /* Distance that keeps two hot words from sharing a cache line. */
@@ -114,7 +116,7 @@ typedef struct atomic_u64 {
 
 static_assert(ATOMIC_INT_LOCK_FREE == 2, "32-bit atomics take a lock here");
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics take a lock here");
-static_assert(sizeof(int) == 4 && sizeof(long long) == 8, "the two asserts above name the widths");
+static_assert(UINT_MAX == UINT32_MAX && ULLONG_MAX == UINT64_MAX, "the asserts above name widths");
 
 #define ATOMIC_ORDER(order) ATOMIC_STD memory_order_##order
 
