@@ -81,6 +81,7 @@ stage() {
     } >"$log" 2>&1
     stage_code=$?
     counts='0 0 0'
+    : >"$scratch/failures"
     if [ -f "$2/meson-logs/testlog.json" ]; then
         counts=$(python3 tests/tally.py "$2/meson-logs/testlog.json" 2>"$scratch/failures")
     fi
@@ -91,8 +92,9 @@ stage() {
     esac
     # shellcheck disable=SC2086 # three numbers
     report "$1" $counts $(($(date +%s) - stage_start))
-    if [ "$stage_code" -ne 0 ]; then
-        cat "$scratch/failures" 2>/dev/null
+    if [ -s "$scratch/failures" ]; then
+        cat "$scratch/failures"
+    elif [ "$stage_code" -ne 0 ]; then
         echo "--- the end of $log"
         tail -n 60 "$log" | sed 's/^/    /'
     fi

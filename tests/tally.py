@@ -4,7 +4,7 @@
 TAP tests count by their lines, others as one each. A test that failed without a failing line
 (a crash, a time-out, a broken plan) counts as one failure. Where CI=true a skip that names
 `shared` is a failure: CI has that data, so skipping there would hide a test that never runs.
-Names what failed on stderr.
+What failed goes to stderr, with the failing lines and the comments around them.
 """
 import json
 import os
@@ -28,8 +28,10 @@ def count(record, in_ci):
     lines = TAP_LINE.findall(text)
     for failed, rest in lines:
         skip = SKIP.search(rest)
-        one = count_skip(skip.group(1), in_ci) if skip and not failed else [not failed, bool(failed), 0]
-        total = [a + int(b) for a, b in zip(total, one)]
+        one = [0, 1, 0] if failed else [1, 0, 0]
+        if skip and not failed:
+            one = count_skip(skip.group(1), in_ci)
+        total = [a + b for a, b in zip(total, one)]
     skip_all = SKIP_ALL.search(text)
     if not lines and skip_all:
         total = count_skip(skip_all.group(1), in_ci)
@@ -38,6 +40,15 @@ def count(record, in_ci):
     if record["result"] not in ("OK", "SKIP") and total[1] == 0:
         total[1] = 1
     return total
+
+
+def excerpt(record):
+    """What a reader needs of a failed record: TAP's failures and comments, the end of stderr."""
+    lines = (record.get("stdout") or "").splitlines()
+    if TAP_LINE.search("\n".join(lines)):
+        lines = [line for line in lines if not line.startswith("ok ")]
+    lines = lines[-80:] + (record.get("stderr") or "").splitlines()[-40:]
+    return "".join(f"    {line}\n" for line in lines)
 
 
 def main(path):
@@ -50,7 +61,8 @@ def main(path):
             one = count(record, in_ci)
             total = [a + b for a, b in zip(total, one)]
             if one[1]:
-                print(f"failed: {record['name']} ({record['result']})", file=sys.stderr)
+                print(f"failed: {record['name']} ({record['result']})\n" + excerpt(record),
+                      end="", file=sys.stderr)
     print(*total)
 
 
