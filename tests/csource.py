@@ -194,6 +194,8 @@ def function_item(tokens, brace):
     """A function's definition."""
     place = parameter_list(tokens[:brace])
     name = tokens[place[0]].text if place else "?"
+    if place and name.isupper():
+        name += f"({tokens[place[1] + 1].text})"  # a macro that begins a function: TEST(sum)
     item = Item("function", name, tokens, tokens[brace + 1 : -1])
     item.parameters = count_parameters(tokens, place[1]) if place else 0
     item.static = any(t.text == "static" for t in tokens[:brace])

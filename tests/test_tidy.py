@@ -35,6 +35,8 @@ GOOD = {
     "tests/test_base.c": SPDX + "int main(void) {\n    return 0;\n}\n",
     "meson.build": "# SPDX-License-Identifier: MIT\n",
     "LICENSE": "MIT License\n",
+    ".clang-format": "BasedOnStyle: LLVM\nIndentWidth: 4\n"
+                     "AllowShortFunctionsOnASingleLine: None\n",
 }
 
 
@@ -136,6 +138,7 @@ CASES = [
     ("lists", {"tests/test_more.c": SPDX}, "add 'more' to tests/meson.build"),
     ("abbreviations", core(function("    int step_idx = x;\n    return step_idx;\n")),
      "step_idx: write index for idx"),
+    ("format", core("static int x  =  1;\n"), "run clang-format"),
     ("archive gcc", core("void step_free(void);\nvoid step_free(void) {\n}\n"),
      "symbol step_free"),
     ("archive gcc", core("uint32_t swarm__count;\n"), "bytes in .bss"),

@@ -10,6 +10,7 @@ small bad tree.
 import argparse
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -474,12 +475,36 @@ def rule_abbreviations(tree):
                     yield path, token.line, f"{token.text}: write {WORDS[word]} for {word}"
 
 
+def formatter():
+    """clang-format 14, or None: other versions format otherwise."""
+    for name in ("clang-format-14", "clang-format"):
+        if shutil.which(name):
+            done = subprocess.run([name, "--version"], capture_output=True, text=True, check=False)
+            if "version 14." in done.stdout:
+                return name
+    return None
+
+
+def rule_format(tree):
+    """clang-format 14 has nothing to change."""
+    program, paths = formatter(), sorted(tree.sources)
+    if not program or not paths:
+        return
+    done = subprocess.run([program, "--dry-run", *paths], cwd=tree.root, capture_output=True,
+                          text=True, check=False)
+    first = {}
+    for path, line in re.findall(r"(?m)^(\S+?):(\d+):\d+: warning: code should be", done.stderr):
+        first.setdefault(path, []).append(int(line))
+    for path, lines in first.items():
+        yield path, lines[0], f"not formatted in {len(lines)} places; run {program} -i {path}"
+
+
 # ---- Running -----------------------------------------------------------------------------------
 
 RULES = [
     rule_layout, rule_lines, rule_spdx, rule_words, rule_files, rule_functions, rule_recursion,
     rule_floors, rule_atomics, rule_banned, rule_names, rule_guards, rule_header, rule_documented,
-    rule_api, rule_lists, rule_abbreviations,
+    rule_api, rule_lists, rule_abbreviations, rule_format,
 ]
 
 
@@ -501,6 +526,8 @@ def figures(tree):
         tests = sum(t.count("\n") for p, t in tree.texts.items()
                     if p.startswith("tests/") and p.endswith((".c", ".h", ".py", ".sh")))
         yield f"{tests} lines of tests, {lines} of src: {tests / lines:.1f} (at least 1.5)"
+    if not formatter():
+        yield "format: not checked, clang-format 14 is not installed"
     if "swarm.h" in tree.sources:
         yield f"{prose_share(tree.sources['swarm.h'])} % of swarm.h is prose (at least 50)"
 
