@@ -13,7 +13,7 @@ import sys
 
 TAP_LINE = re.compile(r"^(not )?ok\b[ \t]*[0-9]*(.*)$", re.MULTILINE)
 SKIP = re.compile(r"#\s*skip\b(.*)", re.IGNORECASE)
-SKIP_ALL = re.compile(r"^1\.\.0\b(.*)$", re.MULTILINE)
+NO_TEST = re.compile(r"^1\.\.0\b(.*)$", re.MULTILINE)
 
 
 def count_skip(reason, in_ci):
@@ -32,9 +32,10 @@ def count(record, in_ci):
         if skip and not failed:
             one = count_skip(skip.group(1), in_ci)
         total = [a + b for a, b in zip(total, one)]
-    skip_all = SKIP_ALL.search(text)
-    if not lines and skip_all:
-        total = count_skip(skip_all.group(1), in_ci)
+    no_test = NO_TEST.search(text)
+    if not lines and no_test:
+        skip = SKIP.search(no_test.group(1))
+        total = count_skip(skip.group(1), in_ci) if skip else [0, 1, 0]
     elif not lines:
         total = {"OK": [1, 0, 0], "SKIP": count_skip(text, in_ci)}.get(record["result"], [0, 1, 0])
     if record["result"] not in ("OK", "SKIP") and total[1] == 0:
