@@ -85,8 +85,9 @@ stage() {
     if [ -f "$2/meson-logs/testlog.json" ]; then
         counts=$(python3 tests/tally.py "$2/meson-logs/testlog.json" 2>"$scratch/failures")
     fi
-    # A stage that broke before or outside its tests is one failure.
+    # A stage that broke before or outside its tests, or ran none, is one failure.
     case $stage_code/$counts in
+    0/'0 0 0') counts='0 1 0' ;;
     0/* | */*' '[1-9]*' '*) ;;
     *) counts="${counts%% *} 1 ${counts##* }" ;;
     esac
@@ -95,8 +96,9 @@ stage() {
     if [ -s "$scratch/failures" ]; then
         cat "$scratch/failures"
     elif [ "$stage_code" -ne 0 ]; then
-        echo "--- the end of $log"
-        tail -n 60 "$log" | sed 's/^/    /'
+        echo "--- from $log"
+        { grep -A 12 -E '^FAILED:|ERROR:' "$log" || tail -n 60 "$log"; } | head -n 100 |
+            sed 's/^/    /'
     fi
 }
 
