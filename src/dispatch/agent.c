@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+#include "agent.h"
+
+#include <string.h>
+
+#include "demand.h"
+
+#define COST_MAX 1000000u
+#define SCORE_SKILL 1000 /* for a skill that the profile has and the step does not require */
+#define SCORE_LOAD 1000  /* for an attempt in flight */
+
+void swarm__refuse(swarm_error *out_error, swarm_status status, const char *text) {
+    out_error->status = status;
+    out_error->index = SWARM_NONE;
+    out_error->step = SWARM_NEVER;
+    out_error->other = SWARM_NEVER;
+    out_error->text = text;
+}
+
+uint32_t swarm__backend_add(struct dispatch *d, const swarm_backend *table,
+                            swarm_error *out_error) {
+    uint32_t index = d->backends_count;
+    uint64_t name;
+
+    if (table == NULL || table->size != sizeof *table || table->name == NULL) {
+        swarm__refuse(out_error, SWARM_E_INVALID, "backend: null, without a name, or another size");
+        return NONE32;
+    }
+    name = hash_text64(table->name);
+    for (uint32_t i = 0; i < index; i++) {
+        if (d->backends[i].name == name) {
+            swarm__refuse(out_error, SWARM_E_DUPLICATE, "backend: the name is taken");
+            return NONE32;
+        }
+    }
+    if (index == d->config->backends_max) {
+        swarm__refuse(out_error, SWARM_E_FULL, "backend: raise config.backends_max");
+        return NONE32;
+    }
+    d->backends[index].table = *table;
+    d->backends[index].name = name;
+    d->backends[index].held_until = 0;
+    heap_node_init(d->timer_nodes, timer_of_backend(d, index));
+    d->backends_count++;
+    return index;
+}
+
+static bool profile_check(const struct dispatch *d, const swarm_profile_spec *spec,
+                          swarm_error *out_error) {
+    if (spec == NULL || spec->name == NULL || (spec->skills == NULL && spec->skills_count != 0) ||
+        spec->cost > COST_MAX) {
+        swarm__refuse(out_error, SWARM_E_INVALID, "profile: no name, no skills, or cost above 10^6");
+        return false;
+    }
+    if (spec->backend.id == 0 || spec->backend.id > d->backends_count) {
+        swarm__refuse(out_error, SWARM_E_STALE, "profile: no such backend");
+        return false;
+    }
+    for (uint32_t i = 0; i < d->profiles_count; i++) {
+        if (d->profiles[i].name == hash_text64(spec->name)) {
+            swarm__refuse(out_error, SWARM_E_DUPLICATE, "profile: the name is taken");
+            return false;
+        }
+    }
+    if (d->profiles_count == d->config->profiles_max) {
+        swarm__refuse(out_error, SWARM_E_FULL, "profile: raise config.profiles_max");
+        return false;
+    }
+    return true;
+}
+
+/* Index of the skill among `count`, added behind them if it is new. */
+static uint32_t skill_index(struct dispatch *d, const char *name, uint32_t *count) {
+    uint64_t digest = hash_text64(name);
+
+    for (uint32_t i = 0; i < *count; i++) {
+        if (d->skills[i] == digest) {
+            return i;
+        }
+    }
+    if (*count == d->config->skills_max) {
+        return NONE32;
+    }
+    d->skills[*count] = digest;
+    return (*count)++;
+}
+
+/* New names are written behind the published ones and published together, or not at all. */
+static bool profile_skills(struct dispatch *d, const swarm_profile_spec *spec,
+                           struct skill_set *out_set, swarm_error *out_error) {
+    uint32_t count = ATOMIC_LOAD(&d->skills_count, relaxed); /* only the turn writes it */
+
+    memset(out_set, 0, sizeof *out_set);
+    for (uint32_t i = 0; i < spec->skills_count; i++) {
+        uint32_t skill = spec->skills[i] == NULL ? NONE32 : skill_index(d, spec->skills[i], &count);
+
+        if (skill == NONE32) {
+            bool full = spec->skills[i] != NULL;
+
+            swarm__refuse(out_error, full ? SWARM_E_FULL : SWARM_E_INVALID,
+                          full ? "profile: raise config.skills_max" : "profile: a null skill");
+            return false;
+        }
+        set_add(out_set, skill);
+    }
+    /* Release: pairs with the acquire load of skill_find in demand.c. */
+    ATOMIC_STORE(&d->skills_count, count, release);
+    return true;
+}
+
+uint32_t swarm__profile_add(struct dispatch *d, const swarm_profile_spec *spec,
+                            swarm_error *out_error) {
+    uint32_t index = d->profiles_count;
+    struct profile *profile = &d->profiles[index];
+
+    if (!profile_check(d, spec, out_error)) {
+        return NONE32;
+    }
+    memset(profile, 0, sizeof *profile);
+    if (!profile_skills(d, spec, &profile->skills, out_error)) {
+        return NONE32;
+    }
+    profile->name = hash_text64(spec->name);
+    profile->backend = (uint32_t)spec->backend.id - 1;
+    profile->inflight_max = spec->inflight_max == 0 ? 1 : spec->inflight_max;
+    profile->cost = spec->cost;
+    profile->free = NONE32;
+    d->profiles_count++;
+    d->profiles_version++;
+    return index;
+}
+
+static bool agent_has_room(const struct dispatch *d, uint32_t index) {
+    const struct agent *agent = &d->agents[index];
+
+    return !agent->withdrawn && agent->inflight < d->profiles[agent->profile].inflight_max;
+}
+
+/* The heap of a profile's agents: least loaded first, then the smaller id. */
+static void agent_place(struct dispatch *d, uint32_t index) {
+    struct agent *agent = &d->agents[index];
+    uint32_t *heap = &d->profiles[agent->profile].free;
+
+    if (heap_contains(d->agent_nodes, index)) {
+        heap_remove(d->agent_nodes, heap, index);
+    }
+    if (agent_has_room(d, index)) {
+        d->agent_nodes[index].rank = agent->inflight;
+        d->agent_nodes[index].first = index;
+        d->agent_nodes[index].second = 0;
+        heap_push(d->agent_nodes, heap, index);
+    }
+}
+
+uint32_t swarm__agent_add(struct dispatch *d, uint32_t profile, uint32_t count,
+                          swarm_error *out_error) {
+    uint32_t first = d->agents_count;
+
+    if (count == 0) {
+        swarm__refuse(out_error, SWARM_E_INVALID, "agent: the count is 0");
+        return NONE32;
+    }
+    if (count > d->config->agents_max - first) {
+        swarm__refuse(out_error, SWARM_E_FULL, "agent: raise config.agents_max");
+        return NONE32;
+    }
+    d->agents_count += count;
+    d->profiles[profile].agents += count;
+    for (uint32_t i = first; i < first + count; i++) {
+        memset(&d->agents[i], 0, sizeof d->agents[i]);
+        d->agents[i].profile = profile;
+        heap_node_init(d->agent_nodes, i);
+        agent_place(d, i);
+    }
+    swarm__demand_wake_agent(d, profile, first);
+    return first;
+}
+
+void swarm__agent_withdraw(struct dispatch *d, uint32_t agent) {
+    if (!d->agents[agent].withdrawn) {
+        d->agents[agent].withdrawn = true;
+        d->profiles[d->agents[agent].profile].agents--;
+        agent_place(d, agent);
+        /* Who waits for it alone must learn that it will never come. */
+        swarm__demand_wake_agent(d, d->agents[agent].profile, agent);
+    }
+}
+
+static uint32_t bits_count(uint64_t bits) {
+    uint32_t count = 0;
+
+    for (; bits != 0; bits &= bits - 1) {
+        count++;
+    }
+    return count;
+}
+
+/* Skills that the profile has beyond those required. */
+static uint32_t surplus(const struct profile *profile, const struct demand *demand) {
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < SKILL_WORDS; i++) {
+        count += bits_count(profile->skills.word[i] & ~demand->skills.word[i]);
+    }
+    return count;
+}
+
+static int64_t score_of(const struct dispatch *d, uint32_t agent, const struct demand *demand) {
+    const struct profile *profile = &d->profiles[d->agents[agent].profile];
+
+    return -(int64_t)SCORE_SKILL * surplus(profile, demand) -
+           (int64_t)SCORE_LOAD * d->agents[agent].inflight - (int64_t)profile->cost;
+}
+
+/* The profile's best agent for the demand: a pinned one, or the least loaded. */
+static uint32_t best_of_profile(const struct dispatch *d, uint32_t profile,
+                                const struct demand *demand) {
+    if (demand->agent != NONE32) {
+        return agent_has_room(d, demand->agent) ? demand->agent : NONE32;
+    }
+    return heap_top(d->agent_nodes, &d->profiles[profile].free);
+}
+
+static bool nobody_left(const struct dispatch *d, uint32_t profile, const struct demand *demand) {
+    return demand->agent != NONE32 ? d->agents[demand->agent].withdrawn
+                                   : d->profiles[profile].agents == 0;
+}
+
+uint32_t swarm__agent_pick(struct dispatch *d, uint32_t index, int64_t *out_score,
+                           uint32_t *out_why) {
+    const struct demand *demand = &d->demands[index];
+    const struct skill_set *fits = swarm__demand_profiles(d, index);
+    uint32_t best = NONE32;
+
+    *out_why = PICK_NOBODY;
+    for (uint32_t p = 0; p < d->profiles_count; p++) {
+        uint32_t agent;
+        int64_t score;
+
+        if (!set_has(fits, p) || nobody_left(d, p, demand)) {
+            continue;
+        }
+        if (d->backends[d->profiles[p].backend].held_until != 0) {
+            *out_why = *out_why == PICK_NOBODY ? PICK_HELD : *out_why;
+            continue;
+        }
+        *out_why = PICK_BUSY;
+        agent = best_of_profile(d, p, demand);
+        if (agent == NONE32) {
+            continue;
+        }
+        score = score_of(d, agent, demand);
+        if (best == NONE32 || score > *out_score || (score == *out_score && agent < best)) {
+            best = agent;
+            *out_score = score;
+        }
+    }
+    return best;
+}
+
+void swarm__agent_take(struct dispatch *d, uint32_t agent) {
+    SWARM_ASSERT(agent_has_room(d, agent));
+    d->agents[agent].inflight++;
+    d->agents[agent].attempts++;
+    agent_place(d, agent);
+}
+
+void swarm__agent_give(struct dispatch *d, uint32_t agent, uint64_t busy_ns) {
+    SWARM_ASSERT(d->agents[agent].inflight != 0);
+    d->agents[agent].inflight--;
+    d->agents[agent].busy_ns += busy_ns;
+    agent_place(d, agent);
+    swarm__demand_wake_agent(d, d->agents[agent].profile, agent);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * agent.h - backends, profiles, agents; which of them takes a step (M7, M8).
+ */
+#ifndef SWARM_DISPATCH_AGENT_H
+#define SWARM_DISPATCH_AGENT_H
+
+#include "table.h"
+
+/* Each adds one and returns its index, or NONE32 with the reason in *out_error. */
+uint32_t swarm__backend_add(struct dispatch *d, const swarm_backend *table,
+                            swarm_error *out_error);
+uint32_t swarm__profile_add(struct dispatch *d, const swarm_profile_spec *spec,
+                            swarm_error *out_error);
+uint32_t swarm__agent_add(struct dispatch *d, uint32_t profile, uint32_t count,
+                          swarm_error *out_error);
+void swarm__agent_withdraw(struct dispatch *d, uint32_t agent);
+
+/* Why no agent was picked. */
+enum { PICK_BUSY = 0, PICK_HELD = 1, PICK_NOBODY = 2 };
+
+/* The agent for a demand, by score, or NONE32 with the reason in *out_why: those that fit are all
+ * busy, their backends are held, or nobody in service fits. */
+uint32_t swarm__agent_pick(struct dispatch *d, uint32_t demand, int64_t *out_score,
+                           uint32_t *out_why);
+
+/* One attempt more, one less. */
+void swarm__agent_take(struct dispatch *d, uint32_t agent);
+void swarm__agent_give(struct dispatch *d, uint32_t agent, uint64_t busy_ns);
+
+/* Shared by all setup calls. */
+void swarm__refuse(swarm_error *out_error, swarm_status status, const char *text);
+
+#endif

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+#include "demand.h"
+
+#include <string.h>
+
+uint32_t swarm__demand_new(struct dispatch *d) {
+    uint32_t index = pool_pop(&d->demands_pool);
+
+    if (index != NONE32) {
+        struct demand *demand = &d->demands[index];
+
+        memset(demand, 0, sizeof *demand);
+        demand->agent = NONE32;
+        demand->ready = NONE32;
+        demand->chain = NONE32;
+        demand->list = NONE32;
+    }
+    return index;
+}
+
+/* Linear: there are few skills, and they lie side by side. */
+static uint32_t skill_find(const struct dispatch *d, uint64_t name) {
+    /* Acquire: pairs with the release store of swarm__profile_skills, so the digest is there. */
+    uint32_t count = ATOMIC_LOAD(&d->skills_count, acquire);
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (d->skills[i] == name) {
+            return i;
+        }
+    }
+    return NONE32;
+}
+
+void swarm__demand_skills(struct dispatch *d, uint32_t demand, const char *const *names,
+                          uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t name = hash_text64(names[i]);
+        uint32_t skill = skill_find(d, name);
+
+        if (skill == NONE32) {
+            d->demands[demand].unknown_skill = true;
+        } else {
+            set_add(&d->demands[demand].skills, skill);
+        }
+        /* A sum: the order in which skills are listed makes no difference. */
+        d->demands[demand].digest += hash_mix64(name, 1);
+    }
+}
+
+void swarm__demand_seal(struct dispatch *d, uint32_t index, uint32_t run) {
+    struct demand *demand = &d->demands[index];
+
+    demand->run = run;
+    for (uint32_t i = 0; i < demand->needs_count; i++) {
+        uint64_t permit = d->permits[demand->needs[i].permit].name;
+
+        demand->digest += hash_mix64(hash_mix64(permit, 2), demand->needs[i].units);
+    }
+    demand->digest = hash_mix64(demand->digest, (uint64_t)demand->agent + 1);
+}
+
+static bool demands_equal(const struct demand *a, const struct demand *b) {
+    if (a->digest != b->digest || a->run != b->run || a->agent != b->agent ||
+        a->needs_count != b->needs_count || a->unknown_skill != b->unknown_skill ||
+        memcmp(&a->skills, &b->skills, sizeof a->skills) != 0) {
+        return false;
+    }
+    for (uint32_t i = 0; i < a->needs_count; i++) {
+        if (a->needs[i].permit != b->needs[i].permit || a->needs[i].units != b->needs[i].units) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint32_t *demand_chain(struct dispatch *d, const struct demand *demand) {
+    return &d->demand_chains[hash_mix64(demand->digest, demand->run) & d->demand_mask];
+}
+
+uint32_t swarm__demand_intern(struct dispatch *d, uint32_t index) {
+    struct demand *demand = &d->demands[index];
+    uint32_t *chain = demand_chain(d, demand);
+
+    SWARM_ASSERT(!demand->interned);
+    for (uint32_t at = *chain; at != NONE32; at = d->demands[at].chain) {
+        if (demands_equal(&d->demands[at], demand)) {
+            swarm__demand_discard(d, index);
+            swarm__demand_ref(d, at);
+            return at;
+        }
+    }
+    demand->interned = true;
+    demand->chain = *chain;
+    *chain = index;
+    heap_node_init(d->demand_nodes, index);
+    demand->references = 1;
+    demand->profiles_version = 0;
+    return index;
+}
+
+void swarm__demand_discard(struct dispatch *d, uint32_t demand) {
+    SWARM_ASSERT(!d->demands[demand].interned);
+    pool_push(&d->demands_pool, demand);
+}
+
+void swarm__demand_ref(struct dispatch *d, uint32_t demand) {
+    SWARM_ASSERT(d->demands[demand].interned);
+    d->demands[demand].references++;
+}
+
+static void demand_unwait(struct dispatch *d, uint32_t index) {
+    struct demand *demand = &d->demands[index];
+
+    if (demand->list == NONE32) {
+        return;
+    }
+    if (demand->previous == NONE32) {
+        d->waiting[demand->list] = demand->next;
+    } else {
+        d->demands[demand->previous].next = demand->next;
+    }
+    if (demand->next != NONE32) {
+        d->demands[demand->next].previous = demand->previous;
+    }
+    demand->list = NONE32;
+}
+
+void swarm__demand_unref(struct dispatch *d, uint32_t index) {
+    struct demand *demand = &d->demands[index];
+    uint32_t *link = demand_chain(d, demand);
+
+    SWARM_ASSERT(demand->references != 0);
+    if (--demand->references != 0) {
+        return;
+    }
+    SWARM_ASSERT(demand->ready == NONE32);
+    SWARM_ASSERT(demand->list == NONE32);
+    while (*link != index) {
+        link = &d->demands[*link].chain;
+    }
+    *link = demand->chain;
+    demand->interned = false;
+    pool_push(&d->demands_pool, index);
+}
+
+const struct skill_set *swarm__demand_profiles(struct dispatch *d, uint32_t index) {
+    struct demand *demand = &d->demands[index];
+
+    if (demand->profiles_version == d->profiles_version) {
+        return &demand->profiles;
+    }
+    memset(&demand->profiles, 0, sizeof demand->profiles);
+    for (uint32_t p = 0; p < d->profiles_count && !demand->unknown_skill; p++) {
+        bool pinned_elsewhere = demand->agent != NONE32 && d->agents[demand->agent].profile != p;
+
+        if (!pinned_elsewhere && set_within(&demand->skills, &d->profiles[p].skills)) {
+            set_add(&demand->profiles, p);
+        }
+    }
+    demand->profiles_version = d->profiles_version;
+    return &demand->profiles;
+}
+
+/* Gives the demand the key of its head, in the heap of demands. Out of the heap while it has none. */
+static void demand_place(struct dispatch *d, uint32_t index) {
+    uint32_t head = d->demands[index].ready;
+    struct heap_node *node = &d->demand_nodes[index];
+
+    if (heap_contains(d->demand_nodes, index)) {
+        heap_remove(d->demand_nodes, &d->demands_ready, index);
+    }
+    if (head == NONE32) {
+        return;
+    }
+    node->rank = d->ready_nodes[head].rank;
+    node->first = d->ready_nodes[head].first;
+    node->second = d->ready_nodes[head].second;
+    heap_push(d->demand_nodes, &d->demands_ready, index);
+}
+
+void swarm__demand_push(struct dispatch *d, uint32_t tracked) {
+    uint32_t index = d->tracked[tracked].demand;
+    struct demand *demand = &d->demands[index];
+    uint32_t before = demand->ready;
+
+    heap_push(d->ready_nodes, &demand->ready, tracked);
+    d->ready_count++;
+    if (demand->ready != before && demand->list == NONE32) {
+        demand_place(d, index);
+    }
+    /* A demand that waits goes on waiting, also with another head: what it lacks does not depend on
+     * which of its steps is first. */
+}
+
+void swarm__demand_remove(struct dispatch *d, uint32_t tracked) {
+    uint32_t index = d->tracked[tracked].demand;
+    struct demand *demand = &d->demands[index];
+    uint32_t before = demand->ready;
+
+    heap_remove(d->ready_nodes, &demand->ready, tracked);
+    d->ready_count--;
+    if (demand->ready == NONE32) {
+        demand_unwait(d, index);
+    }
+    if (demand->ready != before && demand->list == NONE32) {
+        demand_place(d, index);
+    }
+}
+
+uint32_t swarm__demand_next(struct dispatch *d) {
+    return heap_top(d->demand_nodes, &d->demands_ready);
+}
+
+void swarm__demand_wait(struct dispatch *d, uint32_t index, uint32_t list) {
+    struct demand *demand = &d->demands[index];
+    uint32_t head = d->waiting[list];
+
+    SWARM_ASSERT(demand->list == NONE32);
+    SWARM_ASSERT(demand->ready != NONE32);
+    heap_remove(d->demand_nodes, &d->demands_ready, index);
+    demand->list = list;
+    demand->previous = NONE32;
+    demand->next = head;
+    if (head != NONE32) {
+        d->demands[head].previous = index;
+    }
+    d->waiting[list] = index;
+}
+
+static void demand_wake_one(struct dispatch *d, uint32_t index) {
+    demand_unwait(d, index);
+    demand_place(d, index);
+}
+
+void swarm__demand_wake(struct dispatch *d, uint32_t list) {
+    while (d->waiting[list] != NONE32) {
+        demand_wake_one(d, d->waiting[list]);
+    }
+}
+
+void swarm__demand_wake_agent(struct dispatch *d, uint32_t profile, uint32_t agent) {
+    uint32_t next;
+
+    for (uint32_t at = d->waiting[WAIT_AGENT]; at != NONE32; at = next) {
+        next = d->demands[at].next;
+        if (set_has(swarm__demand_profiles(d, at), profile)) {
+            demand_wake_one(d, at);
+        }
+    }
+    swarm__demand_wake(d, wait_of_agent(d, agent));
+}
+
+void swarm__demand_wake_all(struct dispatch *d) {
+    for (uint32_t list = 0; list < wait_lists(d->config); list++) {
+        swarm__demand_wake(d, list);
+    }
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * run.h - the table of runs and the list of a run's tracked steps.
+ */
+#ifndef SWARM_DISPATCH_RUN_H
+#define SWARM_DISPATCH_RUN_H
+
+#include "table.h"
+
+/* Handles carry slot + 1 and generation; an even generation is a free slot. */
+static inline swarm_run run_handle(const struct dispatch *d, uint32_t run) {
+    swarm_run handle = {(uint64_t)ATOMIC_LOAD(&d->runs[run].generation, relaxed) << 32 |
+                        (run + 1)};
+    return handle;
+}
+
+/* The run's index, or NONE32 for a stale handle. Any thread: for a thread without the turn the
+ * answer may be old, so the turn asks again. */
+static inline uint32_t run_find(const struct dispatch *d, swarm_run handle) {
+    uint32_t slot = (uint32_t)handle.id;
+    uint32_t generation = (uint32_t)(handle.id >> 32);
+
+    if (slot == 0 || slot > d->config->runs_max || generation % 2 == 0) {
+        return NONE32;
+    }
+    return ATOMIC_LOAD(&d->runs[slot - 1].generation, relaxed) == generation ? slot - 1 : NONE32;
+}
+
+/* The k-th way in: by the caller's key. NONE32 when there is none. */
+static inline uint32_t run_by_key(const struct dispatch *d, uint64_t key) {
+    for (uint32_t i = 0; key != 0 && i < d->config->runs_max; i++) {
+        if (ATOMIC_LOAD(&d->runs[i].generation, relaxed) % 2 == 1 && d->runs[i].key == key) {
+            return i;
+        }
+    }
+    return NONE32;
+}
+
+static inline uint32_t run_free_slot(const struct dispatch *d) {
+    for (uint32_t i = 0; i < d->config->runs_max; i++) {
+        uint32_t generation = ATOMIC_LOAD(&d->runs[i].generation, relaxed);
+
+        if (generation % 2 == 0 && generation < UINT32_MAX - 1) {
+            return i;
+        }
+    }
+    return NONE32;
+}
+
+static inline void run_append(struct dispatch *d, struct run *run, uint32_t tracked) {
+    d->tracked[tracked].run_next = NONE32;
+    d->tracked[tracked].run_previous = run->last;
+    if (run->last == NONE32) {
+        run->first = tracked;
+    } else {
+        d->tracked[run->last].run_next = tracked;
+    }
+    run->last = tracked;
+}
+
+static inline void run_unlink(struct dispatch *d, struct run *run, uint32_t tracked) {
+    uint32_t next = d->tracked[tracked].run_next, previous = d->tracked[tracked].run_previous;
+
+    if (previous == NONE32) {
+        run->first = next;
+    } else {
+        d->tracked[previous].run_next = next;
+    }
+    if (next == NONE32) {
+        run->last = previous;
+    } else {
+        d->tracked[next].run_previous = previous;
+    }
+}
+
+/* Steps by key: chains of a hash table over (run, key). */
+static inline uint32_t *key_chain(struct dispatch *d, uint32_t run, uint64_t key) {
+    return &d->key_chains[hash_mix64(key, run) & d->key_mask];
+}
+
+static inline uint32_t key_find(struct dispatch *d, uint32_t run, uint64_t key) {
+    uint32_t at = key == 0 ? NONE32 : *key_chain(d, run, key);
+
+    while (at != NONE32 && (d->tracked[at].key != key || d->tracked[at].run != run)) {
+        at = d->tracked[at].key_next;
+    }
+    return at;
+}
+
+static inline void key_insert(struct dispatch *d, uint32_t tracked) {
+    uint32_t *chain = key_chain(d, d->tracked[tracked].run, d->tracked[tracked].key);
+
+    d->tracked[tracked].key_next = *chain;
+    *chain = tracked;
+}
+
+static inline void key_remove(struct dispatch *d, uint32_t tracked) {
+    uint32_t *link = key_chain(d, d->tracked[tracked].run, d->tracked[tracked].key);
+
+    while (*link != tracked) {
+        link = &d->tracked[*link].key_next;
+    }
+    *link = d->tracked[tracked].key_next;
+}
+
+#endif

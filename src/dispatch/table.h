@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * table.h - the records of the dispatch lane, and the one struct that holds them.
+ *
+ * Dispatch is plain sequential code, run by whoever holds the turn. Its modules (agent, demand,
+ * permit, order, attempt, run) know these records and not each other; src/core joins them.
+ *
+ * A TRACKED record is a step that dispatch keeps account of: every agent step, and call steps added
+ * with options. A DEMAND is a distinct set of requirements within one run, and the queue of ready
+ * steps that have it: steps with equal requirements start in order, so only the head of each queue
+ * is ever looked at. A demand that cannot start its head waits on the list of what it lacks, and is
+ * looked at again when some of that is given back: the cost of a start does not grow with the number
+ * of steps that wait.
+ * An ATTEMPT is one try with a backend. When a step gives an attempt up (cancel, timeout), the
+ * attempt lives on by itself, `tracked` none, until it is answered or its grace is over: it keeps
+ * agent and permits, for the backend is still at it.
+ *
+ * Invariants: a tracked record is in the ready heap of its demand exactly while READY; it has an
+ * attempt exactly while RUNNING; a demand is in the heap of demands or on one waiting list exactly
+ * while it has ready steps; an agent is in its profile's heap exactly while it could take one more.
+ *
+ * Memory: arrays of configured size. Threads: the turn, except where a field says otherwise.
+ */
+#ifndef SWARM_DISPATCH_TABLE_H
+#define SWARM_DISPATCH_TABLE_H
+
+#include "../base/hash.h"
+#include "../base/heap.h"
+#include "../base/pool.h"
+#include "../base/slots.h"
+#include "../graph/graph.h"
+
+#define NEEDS_MAX 8
+#define SKILL_WORDS 4 /* 256 skills, 256 profiles */
+
+struct skill_set {
+    uint64_t word[SKILL_WORDS];
+};
+
+struct tracked {
+    swarm_result result;
+    swarm_retry retry;
+    const void *payload;
+    size_t payload_size;
+    uint64_t ordinal;
+    uint64_t argument;
+    uint64_t key;
+    uint64_t order_key;
+    uint64_t estimate_ns;
+    uint64_t queue_timeout_ns;
+    uint64_t run_timeout_ns;
+    uint64_t level; /* b-level or hops, for the run's order */
+    uint64_t ready_ns;
+    uint64_t start_ns;
+    uint64_t end_ns;
+    uint32_t slot;
+    uint32_t run;
+    uint32_t demand;  /* NONE32: a call step */
+    uint32_t attempt; /* in flight, or NONE32 */
+    uint32_t agent;   /* of the last attempt, or NONE32 */
+    uint32_t backend; /* whose result it holds */
+    uint32_t attempts; /* counted ones */
+    uint32_t epoch;
+    uint32_t state; /* SWARM_STEP_* */
+    int32_t reason;
+    uint32_t outcome;
+    uint32_t priority;
+    uint32_t flags;        /* SWARM_STEP_* of the spec */
+    uint32_t function;     /* call step: index of its function, or NONE32 */
+    uint32_t scope_own;    /* scope of what it added, or NONE32 */
+    uint32_t inputs_first; /* list of input cells, ascending ordinals */
+    uint32_t inputs_count;
+    uint32_t delays_first; /* edges with a delay that leave it, ascending */
+    uint32_t run_next, run_previous; /* of the run, by ordinal */
+    uint32_t key_next;               /* hash chain */
+    uint32_t list_next; /* woken list, or list of results to release: never both */
+    bool lent;          /* result bytes were lent by a backend */
+    bool finished;      /* its successors have been told */
+    bool unwanted;      /* recycle when the release has been taken */
+};
+
+struct input_cell {
+    uint32_t slot; /* of the predecessor */
+    uint32_t next;
+};
+
+struct delay {
+    uint64_t delay_ns;
+    uint32_t from, to; /* slots */
+    uint32_t next;     /* of the plan, then of `from` */
+};
+
+struct demand {
+    struct skill_set skills;
+    struct skill_set profiles; /* those that fit, as of dispatch.profiles_version */
+    uint64_t digest;
+    struct {
+        uint64_t units;
+        uint32_t permit;
+    } needs[NEEDS_MAX];
+    uint32_t needs_count;
+    uint32_t profiles_version;
+    uint32_t run;
+    uint32_t agent; /* this one only, or NONE32 */
+    uint32_t references; /* steps, and attempts that hold its permits */
+    uint32_t ready;      /* root of the heap of tracked steps */
+    uint32_t chain;      /* hash chain */
+    uint32_t list;       /* waiting list it is on, or NONE32 */
+    uint32_t next, previous;
+    bool unknown_skill; /* requires a skill that no profile has named */
+    bool interned;
+};
+
+struct profile {
+    struct skill_set skills;
+    uint64_t name;
+    uint32_t backend;
+    uint32_t inflight_max;
+    uint32_t cost;
+    uint32_t free;   /* root of the heap of agents that can take more */
+    uint32_t agents; /* in service */
+};
+
+struct agent {
+    uint64_t attempts;
+    uint64_t busy_ns;
+    uint32_t profile;
+    uint32_t inflight;
+    bool withdrawn;
+};
+
+struct permit {
+    uint64_t name;
+    uint64_t capacity;
+    uint64_t used;
+};
+
+struct backend {
+    swarm_backend table;
+    uint64_t name;
+    uint64_t held_until; /* 0: not held */
+};
+
+/* State in the low half of an attempt's word, under its generation. */
+enum {
+    ATTEMPT_FREE = 0,
+    ATTEMPT_OPEN = 1,    /* may be answered, by any thread */
+    ATTEMPT_CLAIMED = 2, /* somebody is writing the answer */
+    ATTEMPT_ANSWERED = 3
+};
+
+struct attempt {
+    atomic_u64 word; /* generation, state: the one place where threads meet */
+    swarm_completion answer; /* written between CLAIMED and ANSWERED */
+    uint64_t ordinal;
+    uint64_t start_ns;
+    uint64_t frame; /* the START may be handed out when this one is acknowledged */
+    uint64_t run_key, step_key, run_seed;
+    uint32_t tracked; /* NONE32 once given up */
+    uint32_t run;
+    uint32_t agent;
+    uint32_t backend;
+    uint32_t demand; /* whose permits it holds */
+    uint32_t number;
+    uint32_t epoch;
+    uint32_t arrived_next; /* list of arrivals of a round */
+    uint32_t request_next; /* queue of requests */
+    uint32_t wants;        /* ATTEMPT_WANTS_*, while queued */
+    bool sent;             /* its START has been taken */
+    bool settled;          /* answer applied; waits for its RELEASE to be taken */
+};
+
+enum { ATTEMPT_WANTS_START = 1, ATTEMPT_WANTS_CANCEL = 2, ATTEMPT_WANTS_RELEASE = 4 };
+
+struct run {
+    struct hash128 hash;
+    swarm_run_report report;
+    uint64_t key;
+    uint64_t seed;
+    uint64_t steps_max;
+    uint64_t attempts_max;
+    uint64_t ordinal_next;
+    uint64_t number; /* in the log, from 1 */
+    atomic_u32 generation; /* odd: in use */
+    uint32_t depth_max;
+    uint32_t inflight_max;
+    uint32_t inflight; /* attempts, given-up ones not counted */
+    uint32_t late;     /* given-up attempts that are not settled */
+    uint32_t order;
+    uint32_t flags;
+    uint32_t first, last; /* tracked steps, by ordinal */
+    uint32_t releases;    /* results waiting for their RELEASE to be taken */
+    bool closed;
+    bool started; /* a plan was applied */
+    bool ended;
+    bool cancelled;
+};
+
+/* Waiting lists of demands: fixed ones, then one a permit, a run, an agent. */
+enum { WAIT_AGENT = 0, WAIT_BACKEND = 1, WAIT_ATTEMPT = 2, WAIT_FIXED = 3 };
+
+struct dispatch {
+    struct graph *graph;
+    struct tracked *tracked;
+    struct pool tracked_pool;
+    struct heap_node *ready_nodes; /* one a tracked step */
+    struct input_cell *inputs;
+    struct slots inputs_free;
+    struct delay *delays;
+    struct pool delays_pool;
+    struct demand *demands;
+    struct pool demands_pool;
+    struct heap_node *demand_nodes;
+    uint32_t *demand_chains;
+    uint32_t *waiting; /* heads of the waiting lists */
+    uint32_t *key_chains;
+    struct profile *profiles;
+    struct agent *agents;
+    struct heap_node *agent_nodes;
+    struct permit *permits;
+    struct backend *backends;
+    struct attempt *attempts;
+    struct slots attempts_free;
+    struct run *runs;
+    uint64_t *skills; /* digests of names */
+    struct heap_node *timer_nodes; /* tracked, attempts, delays, backends */
+    uint32_t timers;               /* root */
+    uint32_t demands_ready;        /* root of the heap of demands that may start their head */
+    uint32_t demand_mask, key_mask; /* chains - 1 */
+    uint32_t profiles_version;
+    atomic_u32 skills_count; /* read by workers that fill plans */
+    uint32_t profiles_count, agents_count, permits_count, backends_count;
+    uint32_t requests_first, requests_last; /* queue of attempts */
+    uint32_t releases_first, releases_last; /* list of tracked steps with a RELEASE to take */
+    uint64_t ready_sequence;
+    uint64_t ready_count;
+    const swarm_config *config; /* with defaults filled in */
+};
+
+static inline uint32_t timer_of_attempt(const struct dispatch *d, uint32_t attempt) {
+    return d->config->tracked_max + attempt;
+}
+
+static inline uint32_t timer_of_delay(const struct dispatch *d, uint32_t delay) {
+    return d->config->tracked_max + d->config->inflight_max + delay;
+}
+
+static inline uint32_t timer_of_backend(const struct dispatch *d, uint32_t backend) {
+    return d->config->tracked_max + d->config->inflight_max + d->config->delays_max + backend;
+}
+
+/* Timers of one time fire by ordinal. Those of backends carry 0: first. */
+static inline void timer_arm(struct dispatch *d, uint32_t timer, uint64_t at_ns,
+                             uint64_t ordinal) {
+    if (heap_contains(d->timer_nodes, timer)) {
+        heap_remove(d->timer_nodes, &d->timers, timer);
+    }
+    d->timer_nodes[timer].rank = 0;
+    d->timer_nodes[timer].first = at_ns;
+    d->timer_nodes[timer].second = ordinal;
+    heap_push(d->timer_nodes, &d->timers, timer);
+}
+
+static inline void timer_disarm(struct dispatch *d, uint32_t timer) {
+    if (heap_contains(d->timer_nodes, timer)) {
+        heap_remove(d->timer_nodes, &d->timers, timer);
+    }
+}
+
+/* The record of a tracked step. */
+static inline uint32_t tracked_of(const struct graph *graph, uint32_t slot) {
+    SWARM_ASSERT(kind_flags(ATOMIC_LOAD(&graph->kind[slot], relaxed)) & GRAPH_TRACKED);
+    return (uint32_t)graph->argument[slot];
+}
+
+static inline bool state_is_terminal(uint32_t state) {
+    return state >= SWARM_STEP_OK;
+}
+
+#endif

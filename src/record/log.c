@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+#include "log.h"
+
+#include <string.h>
+
+#include "../base/crc32.h"
+
+#define FRAME_MAX 65536u
+
+/* An eighth of the ring: a reader that lags holds the writer up late, and frames stay small. */
+static uint32_t frame_capacity(uint64_t bytes) {
+    return bytes / 8 < FRAME_MAX ? (uint32_t)(bytes / 8) : FRAME_MAX;
+}
+
+void swarm__log_layout(struct log *log, struct arena *arena, uint64_t bytes) {
+    log->enabled = bytes != SWARM_NEVER;
+    if (log->enabled) {
+        log->ring.bytes = arena_take(arena, bytes, 1, 8);
+        log->frame = arena_take(arena, frame_capacity(bytes), 1, 8);
+    }
+}
+
+void swarm__log_start(struct log *log, uint64_t bytes) {
+    if (log->enabled) {
+        ring_init(&log->ring, log->ring.bytes, (size_t)bytes);
+        log->capacity = frame_capacity(bytes);
+    }
+    log->used = 0;
+    log->now_ns = 0;
+    log->number = 1;
+    log->read = 0;
+    log->safe = 0;
+    log->events = 0;
+    log->pending = 0;
+    hash128_init(&log->hash, SWARM_TRACE_VERSION);
+}
+
+static void put32(unsigned char *at, uint32_t value) {
+    for (uint32_t i = 0; i < 4; i++) {
+        at[i] = (unsigned char)(value >> (8 * i));
+    }
+}
+
+static void put64(unsigned char *at, uint64_t value) {
+    put32(at, (uint32_t)value);
+    put32(at + 4, (uint32_t)(value >> 32));
+}
+
+bool swarm__log_close(struct log *log) {
+    unsigned char *record;
+
+    if (!log->enabled || log->used == 0) {
+        return true;
+    }
+    record = ring_reserve(&log->ring, log->used);
+    if (record == NULL) {
+        return false;
+    }
+    memcpy(log->frame, LOG_MAGIC, 4);
+    put32(log->frame + 8, log->used - LOG_HEADER);
+    put32(log->frame + 12, SWARM_TRACE_VERSION);
+    put64(log->frame + 16, log->number);
+    put64(log->frame + 24, log->now_ns);
+    put32(log->frame + 4, crc32c(0, log->frame + 8, log->used - 8));
+    memcpy(record, log->frame, log->used);
+    ring_commit(&log->ring, log->used);
+    hash128_add(&log->hash, log->frame, log->used);
+    log->pending += log->used;
+    log->number++;
+    log->used = 0;
+    return true;
+}
+
+bool swarm__log_reserve(struct log *log, uint64_t now_ns, uint32_t events) {
+    if (!log->enabled) {
+        return true;
+    }
+    SWARM_ASSERT(events * LOG_EVENT_MAX <= log->capacity - LOG_HEADER);
+    if (log->used != 0 &&
+        (log->now_ns != now_ns || log->capacity - log->used < events * LOG_EVENT_MAX) &&
+        !swarm__log_close(log)) {
+        return false;
+    }
+    /* The frame must be sure of its place: closing it must not fail for ever. */
+    if (log->used == 0) {
+        if (ring_space(&log->ring) < log->capacity) {
+            return false;
+        }
+        log->used = LOG_HEADER;
+        log->now_ns = now_ns;
+    }
+    return true;
+}
+
+bool swarm__log_reserve_bytes(struct log *log, uint64_t now_ns, uint64_t bytes, bool *out_never) {
+    uint64_t frame = log->capacity, payload, frames, room;
+
+    *out_never = false;
+    if (!log->enabled) {
+        return true;
+    }
+    payload = frame - LOG_HEADER - LOG_EVENT_MAX; /* the last event may not fit */
+    frames = bytes / payload + 1;
+    if (frames > log->ring.capacity / (frame + RING_HEAD)) {
+        *out_never = true;
+        return false;
+    }
+    if (!swarm__log_close(log)) {
+        return false;
+    }
+    room = ring_room_behind(&log->ring) / (frame + RING_HEAD) +
+           ring_room_in_front(&log->ring) / (frame + RING_HEAD);
+    return frames <= room && swarm__log_reserve(log, now_ns, 1);
+}
+
+static unsigned char *put_varint(unsigned char *at, uint64_t value) {
+    while (value >= 0x80) {
+        *at++ = (unsigned char)(value | 0x80);
+        value >>= 7;
+    }
+    *at++ = (unsigned char)value;
+    return at;
+}
+
+void swarm__log_event(struct log *log, struct hash128 *run_hash, const swarm_event *event) {
+    unsigned char *start, *at;
+
+    if (!log->enabled) {
+        return;
+    }
+    SWARM_ASSERT(event->fields <= LOG_FIELDS_MAX);
+    if (log->capacity - log->used < LOG_EVENT_MAX) { /* only while a plan is written: reserved */
+        bool closed = swarm__log_close(log) && swarm__log_reserve(log, log->now_ns, 1);
+
+        SWARM_ASSERT(closed);
+        (void)closed;
+    }
+    start = log->frame + log->used;
+    at = put_varint(start + 1, event->kind);
+    at = put_varint(at, event->run);
+    at = put_varint(at, event->step + 1); /* SWARM_NEVER becomes 0 */
+    for (uint32_t i = 0; i < event->fields; i++) {
+        at = put_varint(at, event->field[i]);
+    }
+    start[0] = (unsigned char)(at - start - 1); /* below 128: a varint of one byte */
+    log->used += (uint32_t)(at - start);
+    log->events++;
+    SWARM_ASSERT(log->used <= log->capacity);
+    if (run_hash != NULL) {
+        unsigned char now[8];
+
+        put64(now, log->now_ns);
+        hash128_add(run_hash, now, sizeof now);
+        hash128_add(run_hash, start, (size_t)(at - start));
+    }
+}
+
+size_t swarm__log_read(struct log *log, void *buffer, size_t size, size_t *out_needed) {
+    unsigned char *at = buffer;
+    size_t total = 0, next;
+
+    if (!log->enabled) {
+        return 0;
+    }
+    for (next = ring_next_size(&log->ring); next != 0 && next <= size - total;
+         next = ring_next_size(&log->ring)) {
+        (void)ring_read(&log->ring, at + total, next);
+        total += next;
+        log->read++;
+    }
+    if (out_needed != NULL && total == 0) {
+        *out_needed = next;
+    }
+    return total;
+}
+
+void swarm__log_acknowledge(struct log *log) {
+    log->safe = log->read;
+    log->pending = log->ring.bytes == NULL || ring_empty(&log->ring) ? 0 : log->pending;
+}

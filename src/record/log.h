@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * log.h - the event log on its way out: events into frames, frames into a ring (design, section 7).
+ *
+ * On the wire, all integers little-endian:
+ *     frame   "SWL1"  crc32c:4  length:4  trace version:4  number:8  now_ns:8  payload
+ *             crc over everything behind it; length of the payload; number from 1 without gaps
+ *     event   length  kind  run  step + 1 (0: none)  field...       each a varint (LEB128)
+ * A reader skips kinds that it does not know by the length, and fields behind those it knows.
+ *
+ * Events of one time are gathered in the open frame, which is closed when the round ends or when it
+ * is full. A closed frame goes into the ring whole; there is no room when the reader lags, and then
+ * nothing is written at all: log_reserve says so before an event is decided.
+ * Two hashes run along: one over whole frames (the log's), one a run over (now_ns, event).
+ *
+ * Threads: the turn.
+ */
+#ifndef SWARM_RECORD_LOG_H
+#define SWARM_RECORD_LOG_H
+
+#include "../../swarm.h"
+#include "../base/arena.h"
+#include "../base/hash.h"
+#include "../base/ring.h"
+
+#define LOG_HEADER 32u
+#define LOG_EVENT_MAX 104u  /* length, kind, run, step and 8 fields, as varints */
+#define LOG_EDGE_MAX 32u    /* an EDGE event */
+#define LOG_FIELDS_MAX 8u
+#define LOG_MAGIC "SWL1"
+
+struct log {
+    struct ring ring;
+    unsigned char *frame; /* the open one, header first */
+    uint32_t capacity;    /* of frame */
+    uint32_t used;        /* 0: none is open */
+    uint64_t now_ns;      /* of the open frame */
+    uint64_t number;      /* of the open frame, or of the next one */
+    uint64_t read;        /* the last frame that was read out */
+    uint64_t safe;        /* the last frame that was acknowledged */
+    uint64_t events;
+    uint64_t pending; /* bytes in closed frames that are not acknowledged */
+    struct hash128 hash;
+    bool enabled;
+};
+
+/* Takes the memory: nothing when bytes is SWARM_NEVER. */
+void swarm__log_layout(struct log *log, struct arena *arena, uint64_t bytes);
+void swarm__log_start(struct log *log, uint64_t bytes);
+
+/* Makes sure that `events` events of time now_ns can be written: false when the ring is full. */
+bool swarm__log_reserve(struct log *log, uint64_t now_ns, uint32_t events);
+/* The same for a plan: this many bytes of events in a row. *out_never: not even an empty ring. */
+bool swarm__log_reserve_bytes(struct log *log, uint64_t now_ns, uint64_t bytes, bool *out_never);
+
+/* Writes an event of the reserved time; run_hash may be null. */
+void swarm__log_event(struct log *log, struct hash128 *run_hash, const swarm_event *event);
+
+/* Closes the open frame: false when the ring has no room for it. */
+bool swarm__log_close(struct log *log);
+
+size_t swarm__log_read(struct log *log, void *buffer, size_t size, size_t *out_needed);
+
+/* What was read is safe. */
+void swarm__log_acknowledge(struct log *log);
+
+/* Whether everything up to this frame is safe. */
+static inline bool log_is_safe(const struct log *log, uint64_t frame) {
+    return !log->enabled || frame <= log->safe;
+}
+
+#endif

@@ -1,0 +1,908 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * swarm.h - the whole public interface of swarm, and its manual. Read it from top to bottom once.
+ *
+ * WHAT IT IS
+ *
+ * swarm schedules the work of many agents inside your program: steps, the dependencies between
+ * them, who runs what and when, what happens when it fails, and why. The reference run is a fleet
+ * of 300 agents working through 4,000 steps; it is a measure, not a limit.
+ * The library is C11, links nothing, opens nothing, prints nothing, reads no clock by itself and
+ * keeps no global state. You bring the I/O: sockets, threads, a clock, a disk.
+ * It is an execution substrate. It never plans by itself: a coordinator is an ordinary step whose
+ * output another step turns into more steps.
+ *
+ * THE SMALLEST PROGRAM
+ *
+ *     swarm_config config = {.size = sizeof config, .version = SWARM_VERSION,
+ *                            .host = swarm_host_default()};
+ *     swarm *sw = NULL;
+ *     if (swarm_new(&config, &sw) != SWARM_OK) return 1;
+ *     swarm_profile_spec writer = {.name = "writer", .backend = swarm_backend_add(sw, &backend)};
+ *     swarm_agent_add(sw, swarm_profile_add(sw, &writer), 1);
+ *     swarm_plan *plan = swarm_plan_open(sw, swarm_run_open(sw, NULL));
+ *     swarm_step outline = swarm_step_add(plan, &(swarm_step_spec){.payload = "outline"});
+ *     swarm_step draft = swarm_step_add(plan, &(swarm_step_spec){.payload = "draft"});
+ *     swarm_edge_add(plan, outline, draft, 0);
+ *     swarm_status status = swarm_plan_commit(plan, NULL);
+ *     if (status == SWARM_OK) status = swarm_sim_drive(sw, NULL);
+ *     puts(swarm_status_text(status));
+ *     swarm_free(sw);
+ *
+ * TWO LANES, ONE GRAPH
+ *
+ * Everything is a STEP in one graph, and a step's kind decides its lane.
+ *   - A CALL STEP is a C function of yours with one 64-bit argument. Call steps run on workers
+ *     (threads that you lend) from lock-free work-stealing deques and cost nanoseconds.
+ *   - An AGENT STEP wants an agent: a model turn, a tool call, a human. It is matched, ordered,
+ *     limited, timed and retried by DISPATCH, which is plain sequential code: a pure transition from
+ *     (state, event) to (state, requests). It calls nobody, takes no lock and reads no clock.
+ * Dispatch hands out REQUESTS (start this attempt, cancel that one, this output is not needed any
+ * more); a BACKEND of yours carries them out and answers with COMPLETIONS, from any thread.
+ *
+ * CONCEPTS
+ *
+ * Run: one execution of one plan, with its own seed, limits, report and log hash. A swarm holds
+ * many runs at once.
+ * Plan: a batch of steps and edges (a plan delta) that is applied whole or not at all. A STATIC run
+ * takes one plan and starts with its commit; it can be run again without being rebuilt. A GROWING
+ * run takes any number of plans, from you or from its own running call steps.
+ * Agent, profile, skill: an agent executes steps, `inflight_max` at a time; its profile says which
+ * skills it has and which backend drives it; a step lists the skills that it requires.
+ * Permit: a named semaphore with a capacity. A step may need units of several permits; it gets all
+ * of them or none.
+ * Attempt: one try of an agent step. A failed attempt may be followed by another one; whatever comes
+ * late from a superseded attempt is billed and not used.
+ * Ordinal: the number that a step has in its run, from 0, in the order in which it was added. The
+ * log, tie-breaks and reports use ordinals; handles are never logged, ordered or hashed.
+ *
+ * TIME, INSTANTS AND DETERMINISM
+ *
+ * Time is an argument: nanoseconds from any origin that you choose, never decreasing.
+ * What happens at one time is a sequence of ROUNDS. In a round, call steps run until none is ready;
+ * what arrived is sorted by (completion, ready, timer, command; then ordinal, attempt); all of it is
+ * applied; then ready agent steps are dispatched in the order of the run's policy.
+ * So the same seed, configuration, plan and results give the same decisions, the same log byte for
+ * byte and the same 128-bit hash, for any compiler, machine and number of workers.
+ *
+ * THREADS
+ *
+ * Whoever holds the TURN is the OWNER. Each call says one of:
+ *   [owner]   only the owner may call; SWARM_E_BUSY when nobody holds the turn. The thread that made
+ *             the swarm holds it from the start; a single-threaded program never thinks of it.
+ *   [any]     any thread, at any time between swarm_new and swarm_free, without blocking.
+ *   [worker]  one thread at a time for each worker index.
+ *   [call]    only inside a running call step, with the `swarm_call` it was given.
+ *   [pure]    touches no shared state.
+ * No callback of yours runs while state is half changed, and dispatch never calls you.
+ *
+ * ERRORS
+ *
+ * A call that returns swarm_status gives SWARM_OK (0) or a negative code, and on an error nothing
+ * has changed. A call that returns a handle gives the null handle ({0}) on an error; null handles may
+ * be passed on, and the first error of such a chain is kept until swarm_plan_commit or swarm_fault
+ * reports it. A handle that outlived its object gives SWARM_E_STALE, never undefined behaviour.
+ * Nothing aborts, prints, exits or jumps.
+ *
+ * MEMORY
+ *
+ * swarm_new takes one block, from you or from the host's allocator; nothing is allocated afterwards.
+ * Every limit is a number in swarm_config and every overflow is a status. Specs and the arrays they
+ * point to are read during the call only; strings are digested. A step's payload is borrowed until
+ * the step's RELEASE request.
+ *
+ * CONVENTIONS
+ *
+ * Zero means default in every spec. SWARM_ZERO says zero where zero would mean default; SWARM_NEVER
+ * switches a 64-bit limit or time off and SWARM_NONE a 32-bit one. Units end a name (`timeout_ns`,
+ * `cost_nano`, `jitter_ppm`); results come last and begin with `out_`. Money is in nano-units of any
+ * currency, probabilities in parts per million. A null spec means all defaults.
+ */
+#ifndef SWARM_H
+#define SWARM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Marks what a shared library exports; define it before the include to add attributes. */
+#ifndef SWARM_API
+#define SWARM_API
+#endif
+
+/* Version of this header, 0xMMmmpp. `config.version` must equal it: it fixes every layout below. */
+#define SWARM_VERSION 0x000100u
+
+/* Version of the event log's contents. Golden hashes change only when this number does. */
+#define SWARM_TRACE_VERSION 1u
+
+/* Off, or for ever: for 64-bit limits and times. */
+#define SWARM_NEVER UINT64_MAX
+
+/* Off: for 32-bit counts. */
+#define SWARM_NONE UINT32_MAX
+
+/* Zero, where zero itself would mean "use the default": for 64-bit values. */
+#define SWARM_ZERO (UINT64_MAX - 1u)
+
+/* ------------------------------------------------------------------------------------- statuses */
+
+/* Result of a call: SWARM_OK or one of the negative codes below. */
+typedef int32_t swarm_status;
+
+/* Status codes. swarm_status_text says for each what is wrong and what to do. */
+enum {
+    SWARM_OK = 0,              /* done */
+    SWARM_E_INVALID = -1,      /* a value is out of range, or options contradict each other */
+    SWARM_E_STALE = -2,        /* the handle's object is gone */
+    SWARM_E_MISSING = -3,      /* no such step, run, skill, permit or function */
+    SWARM_E_DUPLICATE = -4,    /* a key or name is used twice, or a completion came twice */
+    SWARM_E_CYCLE = -5,        /* the edges would close a cycle; the error names two of its steps */
+    SWARM_E_DEPTH = -6,        /* nested deeper than the run's depth_max */
+    SWARM_E_LIMIT = -7,        /* a limit of the run is reached */
+    SWARM_E_FULL = -8,         /* a pool of swarm_config is full; the text names the field */
+    SWARM_E_AGAIN = -9,        /* not now: call again after progress */
+    SWARM_E_BUSY = -10,        /* still in use, or the turn is not held */
+    SWARM_E_STARTED = -11,     /* too late: the step has begun */
+    SWARM_E_FROZEN = -12,      /* the run takes no more plans */
+    SWARM_E_NO_AGENT = -13,    /* no profile has the skills that the step requires */
+    SWARM_E_FENCED = -14,      /* the attempt was superseded: billed, not used */
+    SWARM_E_TIMED_OUT = -15,   /* a time limit was reached */
+    SWARM_E_STALLED = -16,     /* nothing can move, and the run is not finished */
+    SWARM_E_DEPENDS = -17,     /* a step that this one needs did not end OK */
+    SWARM_E_TOO_BIG = -18,     /* larger than its cap */
+    SWARM_E_GARBAGE = -19,     /* the output was refused */
+    SWARM_E_CORRUPT = -20,     /* a damaged log frame */
+    SWARM_E_MISMATCH = -21,    /* made by another version or configuration */
+    SWARM_E_UNSUPPORTED = -22, /* this host or backend cannot do it */
+    SWARM_E_OVERFLOW = -23     /* the numbers given do not fit their type */
+};
+
+/* Text of a status: what is wrong and what to do. Never null; static. [pure] */
+SWARM_API const char *swarm_status_text(swarm_status status);
+
+/* Version of the library that was linked, to compare with SWARM_VERSION. [pure] */
+SWARM_API uint32_t swarm_version(void);
+
+/* Where a call was refused. */
+typedef struct swarm_error {
+    swarm_status status; /* the code */
+    uint32_t index;      /* index of the operation in its plan (adds and edges count), or SWARM_NONE */
+    uint64_t step;       /* ordinal, within the plan, of the step concerned; SWARM_NEVER if none */
+    uint64_t other;      /* second step (an edge's other end, a cycle), or SWARM_NEVER */
+    const char *text;    /* what is wrong here; static, may name a field of swarm_config */
+} swarm_error;
+
+/* -------------------------------------------------------------------------------------- handles */
+
+/* The scheduler. One block of memory; any number of them may live in a process. */
+typedef struct swarm swarm;
+
+/* A plan being filled. Owned by the swarm; gone with its commit or drop. */
+typedef struct swarm_plan swarm_plan;
+
+/* Handles, passed by value. id 0 is the null handle. */
+typedef struct swarm_run {
+    uint64_t id; /* slot and generation */
+} swarm_run;
+typedef struct swarm_step {
+    uint64_t id; /* slot and generation */
+} swarm_step;
+typedef struct swarm_agent {
+    uint64_t id; /* 1 + index */
+} swarm_agent;
+typedef struct swarm_profile {
+    uint64_t id; /* 1 + index */
+} swarm_profile;
+typedef struct swarm_backend_id {
+    uint64_t id; /* 1 + index */
+} swarm_backend_id;
+typedef struct swarm_function {
+    uint64_t id; /* 1 + index */
+} swarm_function;
+typedef struct swarm_permit {
+    uint64_t id; /* 1 + index */
+} swarm_permit;
+/* One attempt of an agent step; what a completion answers. */
+typedef struct swarm_attempt {
+    uint64_t id; /* slot and generation */
+} swarm_attempt;
+
+/* ------------------------------------------------------------------------------------- outcomes */
+
+/* How an attempt or a call ended: one of SWARM_OUTCOME_*. Not a status: the call that reports it
+ * went well. */
+typedef uint32_t swarm_outcome;
+
+/* Outcome classes. Which of them are tried again is said at swarm_retry. */
+enum {
+    SWARM_OUTCOME_OK = 0,        /* done; the output counts */
+    SWARM_OUTCOME_TRANSIENT = 1, /* failed, and may go well next time */
+    SWARM_OUTCOME_THROTTLED = 2, /* the endpoint is overloaded (429): not a failure, costs no retry */
+    SWARM_OUTCOME_QUOTA = 3,     /* the account is exhausted: retrying is useless */
+    SWARM_OUTCOME_TERMINAL = 4,  /* failed for good: bad request, no permission */
+    SWARM_OUTCOME_GARBAGE = 5,   /* answered, but the answer was refused */
+    SWARM_OUTCOME_LOST = 6,      /* the agent or its lease is gone */
+    SWARM_OUTCOME_CANCELLED = 7, /* stopped on request */
+    SWARM_OUTCOME_TIMED_OUT = 8, /* stopped by a time limit */
+    SWARM_OUTCOME_REFUSED = 9    /* never begun: no attempt is counted, the backend is held until
+                                    `until_ns` */
+};
+
+/* What a step produced. Zero is a valid, empty result. */
+typedef struct swarm_result {
+    const void *bytes;       /* lent until RELEASE; null when there are none */
+    uint64_t size;           /* in bytes */
+    uint64_t value;          /* one number of the producer's choice */
+    uint64_t digest;         /* of the content, by the producer; 0 when unknown */
+    uint64_t release;        /* the producer's own word, given back with RELEASE */
+    uint32_t branch;         /* which way to go on, for conditions */
+    uint32_t confidence_ppm; /* 0..1,000,000 */
+} swarm_result;
+
+/* What an attempt consumed, as reported by the backend. */
+typedef struct swarm_usage {
+    uint64_t input_tokens;  /* prompt, cached part included */
+    uint64_t cached_tokens; /* part of input_tokens that came from a cache */
+    uint64_t output_tokens; /* generated */
+    uint64_t cost_nano;     /* money, in nano-units */
+} swarm_usage;
+
+/* ------------------------------------------------------------------------------- host, lifecycle */
+
+/*
+ * What the surrounding program lends: memory, a clock, threads, parking. Every member may be null;
+ * what needs a missing one answers SWARM_E_UNSUPPORTED. All functions get `context` first.
+ */
+typedef struct swarm_host {
+    size_t size;   /* sizeof(swarm_host) */
+    void *context; /* handed to each function */
+    /* One block, zeroed or not, aligned to `align`; null when there is none. */
+    void *(*allocate)(void *context, size_t size, size_t align);
+    /* Gives back what allocate gave. */
+    void (*release)(void *context, void *block, size_t size);
+    /* Monotonic time in ns. */
+    uint64_t (*clock)(void *context);
+    /* Starts a thread that runs entry(argument); false when it cannot. Writes an id for join. */
+    bool (*thread_start)(void *context, void (*entry)(void *), void *argument, uint64_t *out_id);
+    /* Waits for such a thread to end. */
+    void (*thread_join)(void *context, uint64_t id);
+    /* Sleeps while *address == expected, at most timeout_ns; may return early for no reason. */
+    void (*wait)(void *context, const void *address, uint32_t expected, uint64_t timeout_ns);
+    /* Wakes up to `count` threads that sleep on address. */
+    void (*wake)(void *context, const void *address, uint32_t count);
+} swarm_host;
+
+/* The host of this platform: the C allocator, the monotonic clock, threads, parking. Null where the
+ * library was built with -DSWARM_NO_HOST. Static. [pure] */
+SWARM_API const swarm_host *swarm_host_default(void);
+
+/*
+ * Size and limits of a swarm. Only `size` and `version` must be set. The default configuration needs
+ * less than 8 MiB; swarm_memory_size tells for any other.
+ */
+typedef struct swarm_config {
+    size_t size;                    /* sizeof(swarm_config) */
+    const swarm_host *host;         /* null: no threads, no clock, no allocator */
+    void *memory;                   /* the caller's block, aligned to 64; null: from the host */
+    size_t memory_size;             /* bytes at `memory` */
+    void (*wakeup)(void *context);  /* called from [any] calls when the owner should advance, or a
+                                       worker should work; may be null; must not call the swarm */
+    void *wakeup_context;           /* first argument of wakeup */
+    uint64_t seed;                  /* of every random stream that is not a run's own */
+    uint64_t log_bytes;             /* ring of the event log; default 1 MiB, least 4 KiB;
+                                       SWARM_NEVER: no log and no hash */
+    uint64_t cancel_grace_ns;       /* how long a cancelled attempt may keep its agent and permits
+                                       without an answer; default 10 s */
+    uint32_t version;               /* SWARM_VERSION */
+    uint32_t flags;                 /* SWARM_CONFIG_*, or 0 */
+    uint32_t workers_max;           /* worker indices 0..n-1; default 8, at most 1024 */
+    uint32_t runs_max;              /* runs not yet forgotten; default 16 */
+    uint32_t steps_max;             /* live steps; default 16,384, at most 2^30 */
+    uint32_t edges_max;             /* edges of live steps; default 4 * steps_max, at most 2^31 - 2 */
+    uint32_t tracked_max;           /* live steps with a record in dispatch: agent steps and call
+                                       steps added by swarm_step_add; default steps_max / 2 */
+    uint32_t delays_max;            /* edges with a delay; default tracked_max */
+    uint32_t inputs_max;            /* edges into steps that read their inputs; default tracked_max */
+    uint32_t agents_max;            /* default 512 */
+    uint32_t profiles_max;          /* default 64, at most 256 */
+    uint32_t skills_max;            /* distinct skill names; default 64, at most 256 */
+    uint32_t permits_max;           /* default 64 */
+    uint32_t demands_max;           /* distinct sets of requirements alive; default 1,024 */
+    uint32_t backends_max;          /* default 16 */
+    uint32_t functions_max;         /* default 64, at most 65,535 */
+    uint32_t inflight_max;          /* attempts in flight; default 2 * agents_max */
+    uint32_t scopes_max;            /* live steps that have added steps of their own through
+                                       dispatch; default steps_max / 8 */
+    uint32_t plans_max;             /* plans of call steps between their end and the next round;
+                                       default 1,024 */
+    uint32_t ranges_max;            /* live range steps; default 64 */
+    uint32_t deque_size;            /* items of one worker's deque, a power of two; default 1,024 */
+    uint32_t spin;                  /* looks for work before a worker parks; default 200;
+                                       SWARM_NONE: none */
+    uint32_t commands_max;          /* cancels between two rounds; default 256 */
+    uint32_t reserved;              /* 0 */
+} swarm_config;
+
+/* Flags of swarm_config. */
+enum {
+    SWARM_CONFIG_STATIC = 1 /* static runs only: a call step costs 40 bytes and 8 an edge, instead of
+                               64 and 8 */
+};
+
+/* Bytes that swarm_new needs for this configuration, in *out_bytes. INVALID names the bad field;
+ * OVERFLOW when the size does not fit size_t. [pure] */
+SWARM_API swarm_status swarm_memory_size(const swarm_config *config, size_t *out_bytes);
+
+/* Makes a swarm in config->memory, or in one block from the host's allocator; the caller holds the
+ * turn. INVALID, OVERFLOW as above; FULL when the block is too small or there is none; MISMATCH when
+ * size or version are another header's. [pure] */
+SWARM_API swarm_status swarm_new(const swarm_config *config, swarm **out_swarm);
+
+/* Stops every start. AGAIN while attempts are in flight or call steps run: go on driving and call
+ * again; OK when nothing is left in flight. Not undone. [owner] */
+SWARM_API swarm_status swarm_drain(swarm *sw);
+
+/* Frees the swarm. BUSY while attempts are in flight (swarm_drain says when they are not) or workers
+ * are inside swarm_work. Null is fine. No other thread may be in a call. [owner] */
+SWARM_API swarm_status swarm_free(swarm *sw);
+
+/* The first error of the calls that returned a null handle, in *out_error (may be null), and clears
+ * it. OK when there was none. [owner] */
+SWARM_API swarm_status swarm_fault(swarm *sw, swarm_error *out_error);
+
+/* ---------------------------------------------------------------------------------------- setup */
+
+/* Kinds of request. */
+enum {
+    SWARM_REQUEST_START = 1,  /* begin this attempt; answer with swarm_complete */
+    SWARM_REQUEST_CANCEL = 2, /* stop this attempt; it must still be answered */
+    SWARM_REQUEST_RELEASE = 3 /* nobody needs `result` any more: the bytes are yours again */
+};
+
+/* What dispatch wants done. Pointers are valid until the next swarm_take, payload until RELEASE. */
+typedef struct swarm_request {
+    const void *payload;      /* START: the step's payload, as it was given */
+    size_t payload_size;      /* in bytes */
+    swarm_result result;      /* RELEASE: what was lent */
+    swarm_attempt attempt;    /* START, CANCEL: what swarm_complete answers */
+    swarm_run run;            /* the run */
+    swarm_step step;          /* START: for swarm_input; may be stale for others */
+    swarm_agent agent;        /* START: who does it */
+    swarm_backend_id backend; /* whom to hand it to */
+    uint64_t run_key;         /* the run's key */
+    uint64_t step_key;        /* the step's key, or 0 */
+    uint64_t ordinal;         /* the step's ordinal in its run */
+    uint64_t argument;        /* the step's argument */
+    uint64_t run_seed;        /* seed of the run, for backends that draw */
+    uint64_t timeout_ns;      /* START: the run timeout of this attempt, or SWARM_NEVER */
+    uint32_t number;          /* attempt number of the step, from 1 */
+    uint32_t epoch;           /* rises whenever an attempt is given up */
+    uint32_t kind;            /* SWARM_REQUEST_* */
+    uint32_t inputs;          /* START: number of inputs for swarm_input */
+} swarm_request;
+
+/*
+ * A table that executes attempts. swarm_drive and swarm_sim_drive call it, with the turn held, and
+ * never from inside dispatch. Members may be null, also all of them when you take requests yourself.
+ */
+typedef struct swarm_backend {
+    size_t size;      /* sizeof(swarm_backend) */
+    const char *name; /* unique in the swarm; digested */
+    void *context;    /* handed to each function */
+    /* Begins an attempt without blocking. OK; or AGAIN with a time in *out_until_ns, before which
+     * nothing more is sent to this backend. The answer comes by swarm_complete, at any time. */
+    swarm_status (*submit)(void *context, swarm *sw, const swarm_request *request,
+                           uint64_t *out_until_ns);
+    /* Asks for an attempt to stop. May come twice; an answer is still owed. */
+    void (*cancel)(void *context, swarm *sw, const swarm_request *request);
+    /* Does what is due at `now`: calls swarm_complete for what has ended. */
+    void (*poll)(void *context, swarm *sw, uint64_t now_ns);
+    /* When poll wants to be called next; SWARM_NEVER when only an event can tell. */
+    uint64_t (*deadline)(void *context);
+    /* Takes back what a completion lent. */
+    void (*release)(void *context, const swarm_result *result);
+} swarm_backend;
+
+/* Adds a backend; the table is copied, what it points to is borrowed until swarm_free. Null handle:
+ * INVALID, DUPLICATE name, FULL (backends_max). [owner] */
+SWARM_API swarm_backend_id swarm_backend_add(swarm *sw, const swarm_backend *backend);
+
+/* A role that agents fill. */
+typedef struct swarm_profile_spec {
+    const char *name;          /* unique in the swarm; digested */
+    const char *const *skills; /* skill names; may be null */
+    swarm_backend_id backend;  /* who drives its agents */
+    uint32_t skills_count;     /* names at `skills` */
+    uint32_t inflight_max;     /* attempts that one agent works on at once; default 1 */
+    uint32_t cost;             /* subtracted from the routing score; any unit, at most 10^6 */
+    uint32_t reserved;         /* 0 */
+} swarm_profile_spec;
+
+/* Adds a profile. Null handle: INVALID, DUPLICATE name, STALE backend, FULL (profiles_max,
+ * skills_max). [owner] */
+SWARM_API swarm_profile swarm_profile_add(swarm *sw, const swarm_profile_spec *spec);
+
+/* Adds `count` agents of one profile, also while runs go on; their handles are consecutive, ids from
+ * the first, which is returned. Null handle: INVALID (count 0), STALE profile, FULL (agents_max).
+ * [owner] */
+SWARM_API swarm_agent swarm_agent_add(swarm *sw, swarm_profile profile, uint32_t count);
+
+/* Takes an agent out of service: nothing new is given to it, what it has goes on. Its index is not
+ * used again. STALE. [owner] */
+SWARM_API swarm_status swarm_agent_withdraw(swarm *sw, swarm_agent agent);
+
+/* Adds a permit: a semaphore of `capacity` units. Null handle: INVALID (capacity 0), DUPLICATE name,
+ * FULL (permits_max). [owner] */
+SWARM_API swarm_permit swarm_permit_add(swarm *sw, const char *name, uint64_t capacity);
+
+/* What a call step sees. Read only, valid during the call. */
+typedef struct swarm_call {
+    swarm *sw;         /* the swarm, for [any] calls */
+    swarm_step step;   /* this step */
+    uint64_t argument; /* its argument; for a range, the index at hand */
+    uint32_t worker;   /* index of the worker that runs it */
+    uint32_t inputs;   /* number of inputs for swarm_call_input */
+} swarm_call;
+
+/* A call step's function. Runs on any worker, for any step, in parallel with itself: the same
+ * argument must give the same result, for a step may be run again after a resume. *out_value begins
+ * as 0 and becomes the step's value when OK is returned. Anything but OK fails the step. */
+typedef swarm_outcome swarm_call_function(void *context, const swarm_call *call,
+                                          uint64_t *out_value);
+
+/* Registers a function under a name; log and graph hash carry the name's digest. Null handle:
+ * INVALID, DUPLICATE name, FULL (functions_max). [owner] */
+SWARM_API swarm_function swarm_function_add(swarm *sw, const char *name,
+                                            swarm_call_function *function, void *context);
+
+/* ----------------------------------------------------------------------------------------- runs */
+
+/* In which order ready agent steps are started: SWARM_ORDER_*. Higher `priority` first, then: */
+enum {
+    SWARM_ORDER_FIFO = 0,    /* the step that became ready first */
+    SWARM_ORDER_LIFO = 1,    /* the step that became ready last */
+    SWARM_ORDER_HOPS = 2,    /* most steps on the longest way to an end of its plan, itself included;
+                                then the smaller ordinal */
+    SWARM_ORDER_CRITICAL = 3, /* largest b-level: estimate_ns and edge delays summed along the
+                                 longest way to an end of its plan; then the smaller ordinal */
+    SWARM_ORDER_KEY = 4,     /* smallest order_key; then the step that became ready first */
+    SWARM_ORDER_KEY_ID = 5   /* smallest order_key; then the smaller ordinal */
+};
+
+/* Flags of swarm_run_spec. */
+enum {
+    SWARM_RUN_GROWING = 1 /* takes plans until swarm_run_close; without it the run takes one */
+};
+
+/* A run's options. */
+typedef struct swarm_run_spec {
+    uint64_t key;         /* the caller's name for it, for swarm_run_find; 0: none */
+    uint64_t seed;        /* of the run's random streams; default: from config.seed and the run */
+    uint64_t steps_max;   /* steps in the run's whole life; default SWARM_NEVER; M1 */
+    uint64_t attempts_max; /* attempts in the run's whole life; default SWARM_NEVER */
+    uint32_t depth_max;   /* nesting of steps that add steps through dispatch; default 64 */
+    uint32_t inflight_max; /* attempts of this run in flight at once; default SWARM_NONE */
+    uint32_t order;       /* SWARM_ORDER_* */
+    uint32_t flags;       /* SWARM_RUN_*, or 0 */
+} swarm_run_spec;
+
+/* Opens a run. Null handle: INVALID, DUPLICATE key, FULL (runs_max). [owner] */
+SWARM_API swarm_run swarm_run_open(swarm *sw, const swarm_run_spec *spec);
+
+/* Promises that no more plans come from the owner; steps of the run may still add. The run ends when
+ * it is closed and nothing of it is left to do. A static run is closed by its commit. Closing twice
+ * is fine. STALE. [owner] */
+SWARM_API swarm_status swarm_run_close(swarm *sw, swarm_run run);
+
+/* Cancels whatever has not ended, and closes the run, as swarm_step_cancel does. Attempts in flight
+ * get a CANCEL request and keep agent and permits until they are answered or cancel_grace_ns has
+ * passed; what comes later is billed and not used. STALE; FULL (commands_max). [any] */
+SWARM_API swarm_status swarm_run_cancel(swarm *sw, swarm_run run);
+
+/* Starts a static run again, from the first step, without building it again. BUSY until it ended;
+ * FROZEN for a growing run. Its handles stay valid; ordinals, hash and report start anew. [owner] */
+SWARM_API swarm_status swarm_run_again(swarm *sw, swarm_run run);
+
+/* Lets go of a run that has ended: its steps, outputs (RELEASE requests follow) and report. BUSY
+ * while it goes on, one of its attempts is in flight or one of its outputs is being read. [owner] */
+SWARM_API swarm_status swarm_run_forget(swarm *sw, swarm_run run);
+
+/* Raises or lowers a run's caps; what was admitted stays. 0 leaves a cap as it is. STALE. [owner] */
+SWARM_API swarm_status swarm_run_limits(swarm *sw, swarm_run run, uint64_t steps_max,
+                                        uint64_t attempts_max);
+
+/* The run with this key, or the null handle. [owner] */
+SWARM_API swarm_run swarm_run_find(swarm *sw, uint64_t key);
+
+/* States of a run. */
+enum {
+    SWARM_RUN_OPEN = 0,    /* takes plans */
+    SWARM_RUN_CLOSED = 1,  /* takes no more plans from the owner; goes on */
+    SWARM_RUN_ENDED = 2    /* every step is in a terminal state */
+};
+
+/* A run's account: exact integers. Grows at the end. */
+typedef struct swarm_run_report {
+    uint64_t hash[2];       /* of the run's events so far; 0, 0 without a log */
+    uint64_t start_ns;      /* time of the first applied plan */
+    uint64_t end_ns;        /* time of the last end of a step */
+    uint64_t steps;         /* admitted */
+    uint64_t edges;         /* admitted, repeated ones counted once */
+    uint64_t edges_repeated; /* repeated edges that were dropped */
+    uint64_t ok;            /* steps by terminal state; the six add up to `steps` at the end */
+    uint64_t failed;        /* no attempt went well */
+    uint64_t timed_out;     /* a time limit */
+    uint64_t cancelled;     /* by a cancel of the step, its subtree, its run or its agent */
+    uint64_t skipped;       /* a step that it needs did not end OK */
+    uint64_t budget;        /* no budget left */
+    uint64_t attempts;      /* started */
+    uint64_t retries;       /* attempts after the first of a step */
+    uint64_t fenced;        /* completions of superseded attempts */
+    uint64_t running_ns;    /* sum over attempts from start to answer */
+    uint64_t queued_ns;     /* sum over starts of the wait since the step became ready */
+    swarm_usage usage;      /* summed over attempts, late ones included */
+    uint32_t state;         /* SWARM_RUN_OPEN and following */
+    uint32_t plan_version;  /* plans applied */
+} swarm_run_report;
+
+/* Writes a run's account so far. STALE. [owner] */
+SWARM_API swarm_status swarm_run_report_get(swarm *sw, swarm_run run, swarm_run_report *out_report);
+
+/* OK when every step of the run is in exactly one terminal state and the counts add up; AGAIN while
+ * something can still move it; STALLED, with the first waiting step in *out_error, when nothing
+ * can. [owner] */
+SWARM_API swarm_status swarm_run_check(swarm *sw, swarm_run run, swarm_error *out_error);
+
+/* ---------------------------------------------------------------------------------------- plans */
+
+/* Opens the owner's plan for a run. Never null for a swarm that is not null: what is wrong (a stale
+ * run, FROZEN, BUSY for a second plan) is kept and reported by the commit. [owner] */
+SWARM_API swarm_plan *swarm_plan_open(swarm *sw, swarm_run run);
+
+/* The plan that belongs to the running call step: applied when the function returns OK, dropped
+ * otherwise. Always the same one during a call. Null, with the step ending GARBAGE, in a static run
+ * or when plans_max is reached. [call] */
+SWARM_API swarm_plan *swarm_call_plan(const swarm_call *call);
+
+/*
+ * When a failed attempt is followed by another one. TRANSIENT, GARBAGE, LOST and TIMED_OUT attempts
+ * are; QUOTA, TERMINAL and CANCELLED ones are not; THROTTLED and REFUSED ones are started again when
+ * the backend may be used again, and do not count.
+ * Attempt n + 1 begins min(backoff_ns * 2^(n-1), backoff_max_ns) * (1 + u) after the end of attempt
+ * n, u drawn evenly from -jitter_ppm..+jitter_ppm millionths.
+ */
+typedef struct swarm_retry {
+    uint64_t backoff_ns;     /* default 1 s; SWARM_ZERO: at once */
+    uint64_t backoff_max_ns; /* default 60 s */
+    uint32_t attempts_max;   /* counted attempts in all; default 1: no retry */
+    uint32_t jitter_ppm;     /* at most 1,000,000; default 0 */
+} swarm_retry;
+
+/* Units of a permit that a step holds while an attempt of it is in flight. */
+typedef struct swarm_need {
+    swarm_permit permit; /* which */
+    uint64_t units;      /* at least 1, at most the capacity */
+} swarm_need;
+
+/* Flags of swarm_step_spec. */
+enum {
+    SWARM_STEP_INPUTS = 1,   /* lists its predecessors: swarm_input and swarm_call_input work */
+    SWARM_STEP_DETACHED = 2, /* the owner lets go at once: the slot is free when the step has ended */
+    SWARM_STEP_KEPT = 4      /* for steps added by a call step, which are detached without it */
+};
+
+/* A step with options: an agent step, or, with a function, a call step that dispatch keeps track
+ * of. */
+typedef struct swarm_step_spec {
+    const void *payload;       /* opaque; borrowed until the step's RELEASE or end of its run */
+    size_t payload_size;       /* in bytes */
+    const char *const *skills; /* all of them are required; may be null */
+    const swarm_need *needs;   /* permits; may be null */
+    swarm_agent agent;         /* this agent and no other; null: any that fits */
+    swarm_function function;   /* null: an agent step; else a call step (no skills, needs, agent) */
+    uint64_t argument;         /* for the function, or handed to the backend */
+    uint64_t key;              /* the caller's name for it, unique in its run; 0: none */
+    uint64_t order_key;        /* for SWARM_ORDER_KEY and KEY_ID */
+    uint64_t estimate_ns;      /* expected running time, for SWARM_ORDER_CRITICAL */
+    uint64_t queue_timeout_ns; /* longest wait from ready to start; default SWARM_NEVER */
+    uint64_t run_timeout_ns;   /* longest attempt; default SWARM_NEVER */
+    swarm_retry retry;         /* agent steps only */
+    uint32_t skills_count;     /* names at `skills` */
+    uint32_t needs_count;      /* entries at `needs`, at most 8 */
+    uint32_t priority;         /* 0..255; larger goes first, before the run's order; default 0 */
+    uint32_t flags;            /* SWARM_STEP_*, or 0 */
+} swarm_step_spec;
+
+/* Adds a step. Null handle when refused; the plan keeps its first error. INVALID, MISSING (function,
+ * permit), DUPLICATE key, FULL (steps_max, tracked_max, demands_max), LIMIT, STALE agent. Whoever
+ * fills the plan: [owner] or [call]. */
+SWARM_API swarm_step swarm_step_add(swarm_plan *plan, const swarm_step_spec *spec);
+
+/* Adds a plain call step: the fast way. Null handle when refused. [owner] or [call] */
+SWARM_API swarm_step swarm_call_add(swarm_plan *plan, swarm_function function, uint64_t argument);
+
+/* Adds one step that calls the function for each of `count` arguments from `first`, in any order, on
+ * all workers that are free; the step has ended when the last call has. Its value is the sum of the
+ * calls' values, modulo 2^64. It fails with the outcome of the smallest argument that failed.
+ * [owner] or [call] */
+SWARM_API swarm_step swarm_range_add(swarm_plan *plan, swarm_function function, uint64_t first,
+                                     uint64_t count);
+
+/*
+ * Adds an edge: `to` starts only after `from` has ended OK, and delay_ns later (0 means a plain edge,
+ * SWARM_ZERO a timer of 0 ns, which fires after all completions of its instant; an edge with a delay
+ * joins two steps that were added by swarm_step_add, else INVALID).
+ * `from` may be a step of an earlier plan of the same growing run, ended or not; `to` must be a step
+ * of this plan (else FROZEN, or STARTED when it has begun). A repeated edge counts once. If `from` ends
+ * otherwise than OK, `to` is SKIPPED. INVALID, STALE, CYCLE (also for a self-edge), FULL (edges_max,
+ * delays_max, inputs_max). The status is that of the plan's first error. [owner] or [call]
+ */
+SWARM_API swarm_status swarm_edge_add(swarm_plan *plan, swarm_step from, swarm_step to,
+                                      uint64_t delay_ns);
+
+/*
+ * Makes `step`, of this call's own plan, the continuation of the calling step: whoever waits for the
+ * caller waits for it, and reads its output as the caller's. It may have no edges going out, and the
+ * plan no edges from unfinished older steps. Once a plan. INVALID, STALE. [call]
+ */
+SWARM_API swarm_status swarm_plan_continue(swarm_plan *plan, swarm_step step);
+
+/* Applies the plan: all of it, or nothing and the first error in *out_error (may be null). Either way
+ * the plan is gone. An empty plan changes nothing. AGAIN, the plan kept, when the log's ring has no
+ * room: read it out and call again. Null gives INVALID. [owner]; a call step's plan is committed by
+ * its return. */
+SWARM_API swarm_status swarm_plan_commit(swarm_plan *plan, swarm_error *out_error);
+
+/* Gives the plan up. [owner] */
+SWARM_API swarm_status swarm_plan_drop(swarm_plan *plan);
+
+/* ----------------------------------------------------------------------------- steps, from outside */
+
+/* States of a step. */
+enum {
+    SWARM_STEP_PENDING = 0,   /* waits for other steps */
+    SWARM_STEP_READY = 1,     /* waits for an agent or a worker */
+    SWARM_STEP_HELD = 2,      /* waits for a time: backoff */
+    SWARM_STEP_RUNNING = 3,   /* an attempt is in flight */
+    SWARM_STEP_OK = 4,        /* terminal, like all that follow */
+    SWARM_STEP_FAILED = 5,    /* the last attempt failed */
+    SWARM_STEP_TIMED_OUT = 6, /* a time limit */
+    SWARM_STEP_CANCELLED = 7, /* on request */
+    SWARM_STEP_SKIPPED = 8,   /* a step that it needs did not end OK */
+    SWARM_STEP_BUDGET = 9     /* no budget left */
+};
+
+/* What is known of a step. */
+typedef struct swarm_step_info {
+    swarm_result result;  /* when OK: its output; bytes are valid until it is forgotten */
+    swarm_agent agent;    /* of the last attempt; null for call steps */
+    uint64_t ordinal;     /* in its run; SWARM_NEVER for a step that dispatch has not seen */
+    uint64_t ready_ns;    /* when it last became ready */
+    uint64_t start_ns;    /* when its last attempt started */
+    uint64_t end_ns;      /* when it ended */
+    uint32_t state;       /* SWARM_STEP_PENDING and following */
+    swarm_status reason;  /* why it is FAILED, TIMED_OUT, CANCELLED or SKIPPED; OK otherwise */
+    uint32_t attempts;    /* counted ones */
+    swarm_outcome outcome; /* of the last attempt or call */
+} swarm_step_info;
+
+/* Writes what is known of a step; times and attempts are 0 for plain call steps. STALE. [owner] */
+SWARM_API swarm_status swarm_step_status(swarm *sw, swarm_step step, swarm_step_info *out_info);
+
+/* The step of a run with this key, or the null handle. [owner] */
+SWARM_API swarm_step swarm_step_find(swarm *sw, swarm_run run, uint64_t key);
+
+/* Lets go of a step of a growing run: its slot returns to the pool when it has ended and nobody reads
+ * it. The handle is stale from then on. STALE, FROZEN for a static run. [owner] */
+SWARM_API swarm_status swarm_step_forget(swarm *sw, swarm_step step);
+
+/* Result of input `index` of a started step that was added with SWARM_STEP_INPUTS: its predecessors
+ * in the order of their ordinals, those of its own plan last. INVALID index, STALE. [any], between
+ * the START request and its answer */
+SWARM_API swarm_status swarm_input(swarm *sw, swarm_step step, uint32_t index,
+                                   swarm_result *out_result);
+
+/* The same for the running call step. [call] */
+SWARM_API swarm_status swarm_call_input(const swarm_call *call, uint32_t index,
+                                        swarm_result *out_result);
+
+/* Sets the whole result of the running call step, which must have been added by swarm_step_add
+ * (UNSUPPORTED otherwise); `result->value` is then used instead of *out_value. [call] */
+SWARM_API swarm_status swarm_call_output(const swarm_call *call, const swarm_result *result);
+
+/* True when the running call step has been cancelled and should return soon. [call] */
+SWARM_API bool swarm_call_cancelled(const swarm_call *call);
+
+/*
+ * Cancel, by noun: a step; a step and all that it, or what it added, has added; the attempts of an
+ * agent, whose steps are tried again elsewhere under their retry rules, as if LOST.
+ * The cancel is applied by the next round, where a completion of the same instant wins over it;
+ * between its return and that round nothing at all is started. Idempotent: what has ended stays as it
+ * is. Attempts in flight are handled as in swarm_run_cancel. STALE; FULL (commands_max). [any]
+ */
+SWARM_API swarm_status swarm_step_cancel(swarm *sw, swarm_step step);
+
+/* See swarm_step_cancel. [any] */
+SWARM_API swarm_status swarm_subtree_cancel(swarm *sw, swarm_step step);
+
+/* See swarm_step_cancel. [any] */
+SWARM_API swarm_status swarm_agent_cancel(swarm *sw, swarm_agent agent);
+
+/* -------------------------------------------------------------------------------- the turn, driving */
+
+/* Takes the turn: the caller becomes the owner. AGAIN when it is held elsewhere; the holder is asked
+ * to let go and does between two rounds. [any] */
+SWARM_API swarm_status swarm_turn_begin(swarm *sw);
+
+/* Returns the turn. BUSY when nobody holds it. [owner] */
+SWARM_API swarm_status swarm_turn_end(swarm *sw);
+
+/* Runs at most `max` call steps as worker `worker`, stealing when its own deque is empty. Returns how
+ * many were run; 0 when nothing was found. One thread at a time for an index below workers_max, 0
+ * otherwise. [worker] */
+SWARM_API uint32_t swarm_work(swarm *sw, uint32_t worker, uint32_t max);
+
+/* One round: applies what has arrived, fires timers due at now_ns, dispatches. A now_ns before the
+ * last one counts as the last one. AGAIN when the log's ring is full: read it out and call again, the
+ * same round goes on. *out_changed (may be null) is false when there was nothing to do. [owner] */
+SWARM_API swarm_status swarm_advance(swarm *sw, uint64_t now_ns, bool *out_changed);
+
+/* Copies whole frames of the event log into `buffer` and returns the bytes copied: 0 when there are
+ * none. If even the next frame does not fit, *out_needed (may be null) is its size. [owner] */
+SWARM_API size_t swarm_log_read(swarm *sw, void *buffer, size_t size, size_t *out_needed);
+
+/* Says that everything read so far is safe. Only then are the starts that it records handed out, and
+ * call steps that it released run: write ahead. [owner] */
+SWARM_API swarm_status swarm_log_acknowledge(swarm *sw);
+
+/* Hands out up to `max` requests; returns how many. Each is handed out once. [owner] */
+SWARM_API uint32_t swarm_take(swarm *sw, swarm_request *requests, uint32_t max);
+
+/* Answers an attempt. */
+typedef struct swarm_completion {
+    swarm_attempt attempt; /* from the START request */
+    swarm_outcome outcome; /* how it ended */
+    uint32_t reserved;     /* 0 */
+    uint64_t until_ns;     /* THROTTLED, REFUSED: when the backend may be used again */
+    swarm_usage usage;     /* what it cost */
+    swarm_result result;   /* what it produced; bytes are lent until RELEASE */
+} swarm_completion;
+
+/* Answers an attempt, in any order, from any thread, without blocking. OK: taken over, and exactly one
+ * RELEASE follows when bytes were lent, also if the attempt has been superseded meanwhile. DUPLICATE:
+ * answered before; STALE: no such attempt; INVALID: outcome or confidence out of range; for these
+ * three nothing was taken over. [any] */
+SWARM_API swarm_status swarm_complete(swarm *sw, const swarm_completion *completion);
+
+/* When swarm_advance must be called again at the latest, in ns; SWARM_NEVER when only an event can
+ * move anything; 0 when something waits to be applied now. [owner] */
+SWARM_API uint64_t swarm_next_deadline(swarm *sw);
+
+/* Options of swarm_drive and swarm_sim_drive. */
+typedef struct swarm_drive_options {
+    /* Gets whole log frames; false stops driving with AGAIN, nothing acknowledged. Null: frames are
+     * acknowledged and dropped. */
+    bool (*write)(void *context, const void *bytes, size_t size);
+    void *write_context;  /* first argument of write */
+    uint64_t until_ns;    /* return when this time is reached; default SWARM_NEVER */
+    uint64_t start_ns;    /* sim: the first time; default the last `now`, 0 in a new swarm */
+    uint32_t workers;     /* threads that run call steps besides the caller, at most
+                             workers_max - 1; default none */
+    uint32_t flags;       /* SWARM_DRIVE_*, or 0 */
+} swarm_drive_options;
+
+/* Flags of swarm_drive_options. */
+enum {
+    SWARM_DRIVE_INSTANT = 1 /* return after one instant (swarm_sim_drive), or one pass */
+};
+
+/*
+ * Drives everything by the host's clock until all runs have ended: runs call steps on this thread and
+ * `workers` more, pumps the backends, reads out the log, sleeps when there is nothing to do. OK when
+ * all runs have ended; STALLED when nothing can move them and no attempt is in flight (an open run
+ * with nothing to do counts); TIMED_OUT at until_ns; AGAIN when the writer refused. UNSUPPORTED
+ * without a clock, or without threads when some are asked for. Other threads may take the turn
+ * between two rounds. [owner]
+ */
+SWARM_API swarm_status swarm_drive(swarm *sw, const swarm_drive_options *options);
+
+/*
+ * The same in virtual time: no clock is read, time jumps to the next deadline of the swarm and of its
+ * backends, and moves only when no call step is ready or running. With workers and a host that has
+ * threads, call steps run in parallel; the log is the same. STALLED when nothing is left that could
+ * happen although a run has not ended. [owner]
+ */
+SWARM_API swarm_status swarm_sim_drive(swarm *sw, const swarm_drive_options *options);
+
+/* -------------------------------------------------------------------------------------- knowing */
+
+/* Counters of a swarm, for any thread. Grows at the end. */
+typedef struct swarm_stats {
+    uint64_t now_ns;      /* time of the last round */
+    uint64_t rounds;      /* rounds so far */
+    uint64_t open;        /* runs that have not ended */
+    uint64_t ready;       /* agent steps that wait for an agent */
+    uint64_t inflight;    /* attempts in flight, given-up ones that are not answered included */
+    uint64_t started;     /* attempts ever */
+    uint64_t events;      /* log events ever */
+    uint64_t log_pending; /* bytes written and not yet acknowledged */
+    uint64_t steps_live;  /* slots in use */
+    uint64_t memory;      /* bytes of the swarm's block */
+} swarm_stats;
+
+/* Writes the counters; each is right for itself, not all of one moment. [any] */
+SWARM_API swarm_status swarm_stats_get(swarm *sw, swarm_stats *out_stats);
+
+/* Attempts an agent has started, and the ns it was busy, summed over its attempts. STALE. [owner] */
+SWARM_API swarm_status swarm_agent_usage(swarm *sw, swarm_agent agent, uint64_t *out_attempts,
+                                         uint64_t *out_busy_ns);
+
+/* One number of a counter-based stream: equal arguments give equal draws. For backends and tests that
+ * must be reproducible. [pure] */
+SWARM_API uint64_t swarm_random(uint64_t seed, uint64_t stream, uint64_t n);
+
+/*
+ * Events of the log. `field` holds, in this order:
+ */
+enum {
+    SWARM_EVENT_RUN_OPEN = 1,  /* key, seed, order, flags, steps_max, attempts_max, depth_max,
+                                  inflight_max */
+    SWARM_EVENT_PLAN = 2,      /* plan version, first ordinal, steps, edges, graph digest, 1 + ordinal
+                                  of the step that added it (0: the owner) */
+    SWARM_EVENT_STEP = 3,      /* 1 + digest of the function's name (0: agent step), demand digest,
+                                  argument, key, priority, order_key, estimate_ns, flags */
+    SWARM_EVENT_EDGE = 4,      /* ordinal of the predecessor, 1 + delay_ns (0: plain edge); the event's
+                                  step is the successor */
+    SWARM_EVENT_READY = 5,     /* sequence number */
+    SWARM_EVENT_START = 6,     /* attempt number, epoch, agent id, routing score + 2^32; the score is
+                                  -1000 a skill that the profile has and the step does not require,
+                                  -1000 an attempt that the agent has in flight, - the profile's cost;
+                                  the highest wins, then the smaller agent id */
+    SWARM_EVENT_DONE = 7,      /* attempt number, epoch, outcome, input, cached and output tokens,
+                                  cost_nano, result digest */
+    SWARM_EVENT_RETRY = 8,     /* attempts so far, outcome, time of the next attempt */
+    SWARM_EVENT_END = 9,       /* state, minus the reason */
+    SWARM_EVENT_GIVE_UP = 10,  /* attempt number, epoch, minus the reason: the attempt is superseded */
+    SWARM_EVENT_FENCED = 11,   /* attempt number, epoch, outcome, input, cached and output tokens,
+                                  cost_nano: a late answer, or none within the grace */
+    SWARM_EVENT_HOLD = 12,     /* backend id, until_ns: a backend is held */
+    SWARM_EVENT_CANCEL = 13,   /* 1 step, 2 subtree, 3 run, 4 agent; its id */
+    SWARM_EVENT_CLOSE = 14,    /* 1 when the run was cancelled, else 0 */
+    SWARM_EVENT_RUN_END = 15,  /* ok, failed, timed_out, cancelled, skipped, budget, attempts */
+    SWARM_EVENT_LIMITS = 16    /* steps_max, attempts_max */
+};
+
+/* One event, decoded. */
+typedef struct swarm_event {
+    uint64_t now_ns;   /* time of the round that produced it */
+    uint64_t frame;    /* number of its frame, from 1 */
+    uint64_t run;      /* number of the run in this log, from 1; 0: the swarm */
+    uint64_t step;     /* ordinal; SWARM_NEVER when the event is not about a step */
+    uint64_t field[8]; /* see above; unused ones are 0 */
+    uint32_t kind;     /* SWARM_EVENT_*; a reader skips what it does not know */
+    uint32_t fields;   /* used ones */
+} swarm_event;
+
+/* Where a reader of a log stands. Begin with all zero. */
+typedef struct swarm_log_cursor {
+    uint64_t offset; /* bytes consumed: start of the next frame or event */
+    uint64_t end;    /* end of the frame at hand; 0 between frames */
+    uint64_t frame;  /* its number */
+    uint64_t now_ns; /* its time */
+} swarm_log_cursor;
+
+/* Reads the next event out of `bytes` (all of a log from its beginning). OK; MISSING at the end;
+ * AGAIN when the last frame is cut short (the cursor stands before it); CORRUPT for a damaged frame;
+ * MISMATCH for another trace version. Never reads outside `size`. [pure] */
+SWARM_API swarm_status swarm_event_next(const void *bytes, size_t size, swarm_log_cursor *cursor,
+                                        swarm_event *out_event);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
