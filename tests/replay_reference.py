@@ -265,9 +265,9 @@ def read_stg(path):
 def read_rcp(path):
     rows = [[int(x) for x in w] for w in words(path)]
     classes = rows[0][1]
-    tasks = rows[2:]
+    tasks = rows[2:] if classes else rows[1:]
     edges = [(i, s - 1) for i, w in enumerate(tasks) for s in w[2 + classes:]]
-    return [w[0] for w in tasks], edges, [w[1:1 + classes] for w in tasks], rows[1]
+    return [w[0] for w in tasks], edges, [w[1:1 + classes] for w in tasks], rows[1][:classes]
 
 
 def read_het(path):
@@ -318,13 +318,14 @@ def read_plans(path):
 
 def judge(name, nodes, edges):
     number = {v: i for i, v in enumerate(nodes)}
-    edges = [(u, v) for u, v in edges if u != "START" and v != "END"]
     if not nodes:
         return name, None, "INVALID"
     if len(number) < len(nodes):
         return name, None, "DUPLICATE"
-    if any(u not in number or v not in number for u, v in edges):
+    if any(x not in number for u, v in edges
+           for x in ([] if u == "START" else [u]) + ([] if v == "END" else [v])):
         return name, None, "MISSING"
+    edges = [(u, v) for u, v in edges if u != "START" and v != "END"]
     g = Graph([1] * len(nodes), [(number[u], number[v]) for u, v in edges])
     if g.order is None:
         return name, None, "CYCLE"
