@@ -7,10 +7,10 @@
  *     TEST_MAIN()
  *
  * Options: --seed N for random tests (printed, so that a failure can be repeated), --only NAME for
- * one test. A failed check is printed and the test goes on; stop it with `if (test_failed())
- * return;` where going on makes no sense. SKIP("why") leaves the test and shows the reason. Checks
- * may be made from any thread; test_random is for the test's own thread, TEST_MAIN for one file
- * only.
+ * one test, --long for tests that look at test_long and do more. A failed check is printed and the
+ * test goes on; stop it with `if (test_failed()) return;` where going on makes no sense.
+ * SKIP("why") leaves the test and shows the reason. Checks may be made from any thread; test_random
+ * is for the test's own thread, TEST_MAIN for one file only.
  */
 #ifndef SWARM_TESTS_TEST_H
 #define SWARM_TESTS_TEST_H
@@ -31,11 +31,11 @@ struct test {
     struct test *next;
 };
 
-static struct test *test_first, **test_end = &test_first;
-static struct test *test_now;
+static struct test *test_first, **test_end = &test_first, *test_now;
 static const char *test_skipped;
 static atomic_u32 test_failures;
 static uint64_t test_seed = 1, test_draws;
+static bool test_long;
 
 static inline void test_add(struct test *t) {
     *test_end = t;
@@ -125,8 +125,10 @@ static inline int test_main(int count, char **arguments) {
             test_seed = strtoull(arguments[++i], NULL, 0);
         } else if (strcmp(arguments[i], "--only") == 0 && i + 1 < count) {
             only = arguments[++i];
+        } else if (strcmp(arguments[i], "--long") == 0) {
+            test_long = true;
         } else {
-            fprintf(stderr, "usage: %s [--seed N] [--only NAME]\n", arguments[0]);
+            fprintf(stderr, "usage: %s [--seed N] [--only NAME] [--long]\n", arguments[0]);
             return 2;
         }
     }

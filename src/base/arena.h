@@ -28,45 +28,45 @@ struct arena {
     bool failed;
 };
 
-static inline void arena_measure(struct arena *a) {
-    a->base = NULL;
-    a->capacity = SIZE_MAX;
-    a->used = 0;
-    a->failed = false;
+static inline void arena_measure(struct arena *arena) {
+    arena->base = NULL;
+    arena->capacity = SIZE_MAX;
+    arena->used = 0;
+    arena->failed = false;
 }
 
-static inline void arena_init(struct arena *a, void *block, size_t size) {
+static inline void arena_init(struct arena *arena, void *block, size_t size) {
     size_t skip = (size_t)((0 - (uintptr_t)block) % ARENA_ALIGN);
 
     SWARM_ASSERT(block != NULL);
-    a->failed = skip > size;
-    a->base = a->failed ? (unsigned char *)block : (unsigned char *)block + skip;
-    a->capacity = a->failed ? 0 : size - skip;
-    a->used = 0;
+    arena->failed = skip > size;
+    arena->base = arena->failed ? (unsigned char *)block : (unsigned char *)block + skip;
+    arena->capacity = arena->failed ? 0 : size - skip;
+    arena->used = 0;
 }
 
 /* Room for count things of `size` bytes; NULL while measuring and after a failure. A count of 0
  * takes nothing. */
-static inline void *arena_take(struct arena *a, uint64_t count, uint64_t size, uint64_t align) {
+static inline void *arena_take(struct arena *arena, uint64_t count, uint64_t size, uint64_t align) {
     uint64_t bytes, start, end;
 
     SWARM_ASSERT(align <= ARENA_ALIGN);
-    SWARM_ASSERT(a->used <= a->capacity);
-    if (a->failed || !checked_mul64(count, size, &bytes) ||
-        !checked_align_up(a->used, align, &start) || !checked_add64(start, bytes, &end) ||
-        end > a->capacity) {
-        a->failed = true;
+    SWARM_ASSERT(arena->used <= arena->capacity);
+    if (arena->failed || !checked_mul64(count, size, &bytes) ||
+        !checked_align_up(arena->used, align, &start) || !checked_add64(start, bytes, &end) ||
+        end > arena->capacity) {
+        arena->failed = true;
         return NULL;
     }
-    a->used = end;
-    return a->base != NULL ? a->base + (size_t)start : NULL;
+    arena->used = end;
+    return arena->base != NULL ? arena->base + (size_t)start : NULL;
 }
 
 /* The size of a block that the same takes fit into, wherever it lies. False after a failure. */
-static inline bool arena_size(const struct arena *a, size_t *out_size) {
+static inline bool arena_size(const struct arena *arena, size_t *out_size) {
     uint64_t size;
 
-    if (a->failed || !checked_add64(a->used, ARENA_ALIGN - 1, &size) || size > SIZE_MAX) {
+    if (arena->failed || !checked_add64(arena->used, ARENA_ALIGN - 1, &size) || size > SIZE_MAX) {
         return false;
     }
     *out_size = (size_t)size;

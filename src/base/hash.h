@@ -87,64 +87,64 @@ static inline void hash_blocks(uint64_t lane[4], const unsigned char *at, size_t
     lane[3] = d;
 }
 
-static inline void hash128_init(struct hash128 *h, uint64_t seed) {
+static inline void hash128_init(struct hash128 *hash, uint64_t seed) {
     for (uint64_t i = 0; i < 4; i++) {
-        h->lane[i] = hash_mix64(seed, i + 1);
+        hash->lane[i] = hash_mix64(seed, i + 1);
     }
-    h->size = 0;
-    memset(h->tail, 0, sizeof h->tail);
+    hash->size = 0;
+    memset(hash->tail, 0, sizeof hash->tail);
 }
 
-static inline void hash128_add(struct hash128 *h, const void *bytes, size_t size) {
+static inline void hash128_add(struct hash128 *hash, const void *bytes, size_t size) {
     const unsigned char *at = (const unsigned char *)bytes;
-    size_t held = (size_t)(h->size % HASH_BLOCK);
+    size_t held = (size_t)(hash->size % HASH_BLOCK);
 
     if (size == 0) {
         return; /* bytes may be null then, which memcpy must not see */
     }
     SWARM_ASSERT(bytes != NULL);
-    h->size += size;
+    hash->size += size;
     if (held != 0) {
         size_t part = HASH_BLOCK - held < size ? HASH_BLOCK - held : size;
 
-        memcpy(h->tail + held, at, part);
+        memcpy(hash->tail + held, at, part);
         if (held + part < HASH_BLOCK) {
             return;
         }
-        hash_blocks(h->lane, h->tail, 1);
+        hash_blocks(hash->lane, hash->tail, 1);
         at += part;
         size -= part;
     }
-    hash_blocks(h->lane, at, size / HASH_BLOCK);
-    memcpy(h->tail, at + (size - size % HASH_BLOCK), size % HASH_BLOCK);
+    hash_blocks(hash->lane, at, size / HASH_BLOCK);
+    memcpy(hash->tail, at + (size - size % HASH_BLOCK), size % HASH_BLOCK);
 }
 
-/* Leaves h as it is: the hash of a log is asked for while the log goes on. */
-static inline void hash128_end(const struct hash128 *h, uint64_t out[2]) {
-    uint64_t lane[4] = {h->lane[0], h->lane[1], h->lane[2], h->lane[3]};
-    size_t held = (size_t)(h->size % HASH_BLOCK);
+/* Leaves hash as it is: the hash of a log is asked for while the log goes on. */
+static inline void hash128_end(const struct hash128 *hash, uint64_t out[2]) {
+    uint64_t lane[4] = {hash->lane[0], hash->lane[1], hash->lane[2], hash->lane[3]};
+    size_t held = (size_t)(hash->size % HASH_BLOCK);
 
     if (held != 0) {
         unsigned char last[HASH_BLOCK] = {0};
 
-        memcpy(last, h->tail, held);
+        memcpy(last, hash->tail, held);
         hash_blocks(lane, last, 1);
     }
     hash_pair(&lane[0], &lane[1], lane[2], lane[3]);
-    hash_pair(&lane[0], &lane[1], h->size, HASH_GOLDEN);
+    hash_pair(&lane[0], &lane[1], hash->size, HASH_GOLDEN);
     hash_pair(&lane[0], &lane[1], lane[3], lane[2]);
-    hash_pair(&lane[0], &lane[1], HASH_GOLDEN, h->size);
+    hash_pair(&lane[0], &lane[1], HASH_GOLDEN, hash->size);
     out[0] = mix64(lane[0]);
     out[1] = mix64(lane[1]);
 }
 
 static inline uint64_t hash_bytes64(const void *bytes, size_t size) {
-    struct hash128 h;
+    struct hash128 hash;
     uint64_t out[2];
 
-    hash128_init(&h, 0);
-    hash128_add(&h, bytes, size);
-    hash128_end(&h, out);
+    hash128_init(&hash, 0);
+    hash128_add(&hash, bytes, size);
+    hash128_end(&hash, out);
     return out[0];
 }
 

@@ -23,8 +23,8 @@ struct list {
     uint32_t first, last;
 };
 
-static inline void list_init(struct list *l) {
-    l->first = l->last = NONE32;
+static inline void list_init(struct list *list) {
+    list->first = list->last = NONE32;
 }
 
 /* Before a slot's first use. */
@@ -37,49 +37,49 @@ static inline bool list_contains(const struct list_link *links, uint32_t slot) {
     return links[slot].previous != slot;
 }
 
-static inline void list_append(struct list *l, struct list_link *links, uint32_t slot) {
+static inline void list_append(struct list *list, struct list_link *links, uint32_t slot) {
     SWARM_ASSERT(slot != NONE32);
     SWARM_ASSERT(!list_contains(links, slot));
     links[slot].next = NONE32;
-    links[slot].previous = l->last;
-    *(l->last != NONE32 ? &links[l->last].next : &l->first) = slot;
-    l->last = slot;
+    links[slot].previous = list->last;
+    *(list->last != NONE32 ? &links[list->last].next : &list->first) = slot;
+    list->last = slot;
 }
 
-static inline void list_remove(struct list *l, struct list_link *links, uint32_t slot) {
+static inline void list_remove(struct list *list, struct list_link *links, uint32_t slot) {
     uint32_t next = links[slot].next, previous = links[slot].previous;
 
     SWARM_ASSERT(list_contains(links, slot));
-    SWARM_ASSERT(previous != NONE32 || l->first == slot);
-    SWARM_ASSERT(next != NONE32 || l->last == slot);
-    *(previous != NONE32 ? &links[previous].next : &l->first) = next;
-    *(next != NONE32 ? &links[next].previous : &l->last) = previous;
+    SWARM_ASSERT(previous != NONE32 || list->first == slot);
+    SWARM_ASSERT(next != NONE32 || list->last == slot);
+    *(previous != NONE32 ? &links[previous].next : &list->first) = next;
+    *(next != NONE32 ? &links[next].previous : &list->last) = previous;
     list_link_init(links, slot);
 }
 
 /* Takes the first slot out; NONE32 when there is none. */
-static inline uint32_t list_take(struct list *l, struct list_link *links) {
-    uint32_t slot = l->first;
+static inline uint32_t list_take(struct list *list, struct list_link *links) {
+    uint32_t slot = list->first;
 
     if (slot != NONE32) {
-        list_remove(l, links, slot);
+        list_remove(list, links, slot);
     }
     return slot;
 }
 
 /* capacity is the size of the array of links. */
-static inline bool list_invariant(const struct list *l, const struct list_link *links,
+static inline bool list_invariant(const struct list *list, const struct list_link *links,
                                   uint32_t capacity) {
     uint32_t previous = NONE32, count = 0;
 
-    for (uint32_t slot = l->first; slot != NONE32; slot = links[slot].next) {
+    for (uint32_t slot = list->first; slot != NONE32; slot = links[slot].next) {
         if (slot >= capacity || links[slot].previous != previous || count == capacity) {
             return false;
         }
         previous = slot;
         count++;
     }
-    return l->last == previous;
+    return list->last == previous;
 }
 
 #endif

@@ -39,64 +39,64 @@ struct mailbox {
     atomic_u32 *links;
 };
 
-static inline void mailbox_init(struct mailbox *m, atomic_u32 *links, uint32_t nodes) {
+static inline void mailbox_init(struct mailbox *mailbox, atomic_u32 *links, uint32_t nodes) {
     SWARM_ASSERT(links != NULL || nodes == 0);
     SWARM_ASSERT(nodes <= MAILBOX_GAP);
-    ATOMIC_STORE(&m->head, NONE32, relaxed); /* published by whatever starts the threads */
-    m->cursor = NONE32;
-    m->nodes = nodes;
-    m->links = links;
+    ATOMIC_STORE(&mailbox->head, NONE32, relaxed); /* published by whatever starts the threads */
+    mailbox->cursor = NONE32;
+    mailbox->nodes = nodes;
+    mailbox->links = links;
 }
 
 /* The first half of a push: from here on the consumer can reach the node. */
-static inline uint32_t mailbox_push_begin(struct mailbox *m, uint32_t node) {
-    SWARM_ASSERT(node < m->nodes);
-    ATOMIC_STORE(&m->links[node], MAILBOX_GAP, relaxed);
+static inline uint32_t mailbox_push_begin(struct mailbox *mailbox, uint32_t node) {
+    SWARM_ASSERT(node < mailbox->nodes);
+    ATOMIC_STORE(&mailbox->links[node], MAILBOX_GAP, relaxed);
     /* Release: the node's contents and its gap mark, to the exchange of mailbox_take (mutant
      * MAILRLX); later exchanges are read-modify-writes and carry it on. */
-    return ATOMIC_EXCHANGE(&m->head, node, release);
+    return ATOMIC_EXCHANGE(&mailbox->head, node, release);
 }
 
 /* The second half: the producer's last touch of the node. */
-static inline void mailbox_push_end(struct mailbox *m, uint32_t node, uint32_t behind) {
+static inline void mailbox_push_end(struct mailbox *mailbox, uint32_t node, uint32_t behind) {
     SWARM_ASSERT(behind != node);
     /* Release: all that the producer did with the node comes before its next use; pairs with the
      * acquire load of the link in mailbox_take (mutant MAILLINK). */
-    ATOMIC_STORE(&m->links[node], behind, release);
+    ATOMIC_STORE(&mailbox->links[node], behind, release);
 }
 
-static inline void mailbox_push(struct mailbox *m, uint32_t node) {
-    uint32_t behind = mailbox_push_begin(m, node);
+static inline void mailbox_push(struct mailbox *mailbox, uint32_t node) {
+    uint32_t behind = mailbox_push_begin(mailbox, node);
 
-    mailbox_push_end(m, node, behind);
+    mailbox_push_end(mailbox, node, behind);
 }
 
 /* The consumer's: a node, or NONE32 when there is none or a producer is between its two steps. */
-static inline uint32_t mailbox_take(struct mailbox *m) {
-    uint32_t node = m->cursor, behind;
+static inline uint32_t mailbox_take(struct mailbox *mailbox) {
+    uint32_t node = mailbox->cursor, behind;
 
     if (node == NONE32) {
-        if (ATOMIC_LOAD(&m->head, relaxed) == NONE32) {
+        if (ATOMIC_LOAD(&mailbox->head, relaxed) == NONE32) {
             return NONE32; /* early look: spares the exchange; the signal brings us back */
         }
         /* Acquire: pairs with the release exchange of every push in the chain. */
-        node = ATOMIC_EXCHANGE(&m->head, NONE32, acquire);
+        node = ATOMIC_EXCHANGE(&mailbox->head, NONE32, acquire);
         SWARM_ASSERT(node != NONE32); /* nobody else takes */
     }
     /* Acquire: pairs with the release store of mailbox_push_end. */
-    behind = ATOMIC_LOAD(&m->links[node], acquire);
+    behind = ATOMIC_LOAD(&mailbox->links[node], acquire);
     if (behind == MAILBOX_GAP) {
-        m->cursor = node;
+        mailbox->cursor = node;
         return NONE32;
     }
-    m->cursor = behind;
+    mailbox->cursor = behind;
     return node;
 }
 
 /* The consumer's hint. False while it stands at a gap: there is something to come back for. Before
  * sleeping it needs a seq_cst fence in front, which park.h brings. */
-static inline bool mailbox_looks_empty(const struct mailbox *m) {
-    return m->cursor == NONE32 && ATOMIC_LOAD(&m->head, relaxed) == NONE32;
+static inline bool mailbox_looks_empty(const struct mailbox *mailbox) {
+    return mailbox->cursor == NONE32 && ATOMIC_LOAD(&mailbox->head, relaxed) == NONE32;
 }
 
 #endif

@@ -44,23 +44,23 @@ static inline uint32_t pool_word_index(uint64_t word) {
     return (uint32_t)word;
 }
 
-static inline void pool_init(struct pool *p, atomic_u32 *links, uint32_t capacity) {
+static inline void pool_init(struct pool *pool, atomic_u32 *links, uint32_t capacity) {
     SWARM_ASSERT(links != NULL || capacity == 0);
     SWARM_ASSERT(capacity < NONE32);
     /* Both published by whatever starts the threads. */
-    ATOMIC_STORE(&p->head, pool_word(0, NONE32), relaxed);
-    ATOMIC_STORE(&p->fresh, 0, relaxed);
-    p->capacity = capacity;
-    p->links = links;
+    ATOMIC_STORE(&pool->head, pool_word(0, NONE32), relaxed);
+    ATOMIC_STORE(&pool->fresh, 0, relaxed);
+    pool->capacity = capacity;
+    pool->links = links;
 }
 
 /* A slot that nobody had before; it carries no message, so no order is needed. CAS and not add: a
  * counter that went on counting past the end would come round. */
-static inline uint32_t pool_pop_fresh(struct pool *p) {
-    uint32_t fresh = ATOMIC_LOAD(&p->fresh, relaxed);
+static inline uint32_t pool_pop_fresh(struct pool *pool) {
+    uint32_t fresh = ATOMIC_LOAD(&pool->fresh, relaxed);
 
-    while (fresh < p->capacity) {
-        if (ATOMIC_CAS_WEAK(&p->fresh, &fresh, fresh + 1, relaxed, relaxed)) {
+    while (fresh < pool->capacity) {
+        if (ATOMIC_CAS_WEAK(&pool->fresh, &fresh, fresh + 1, relaxed, relaxed)) {
             return fresh;
         }
     }
@@ -68,68 +68,68 @@ static inline uint32_t pool_pop_fresh(struct pool *p) {
 }
 
 /* NONE32 when all are taken. */
-static inline uint32_t pool_pop(struct pool *p) {
+static inline uint32_t pool_pop(struct pool *pool) {
     /* Acquire, here and where the CAS fails: pairs with the release CAS of pool_push_chain, which
      * makes the link readable, and the slot's last contents (mutant POPRLX). Pops in between are
      * read-modify-writes and carry that release on. */
-    uint64_t head = ATOMIC_LOAD(&p->head, acquire);
+    uint64_t head = ATOMIC_LOAD(&pool->head, acquire);
 
     while (pool_word_index(head) != NONE32) {
         uint32_t slot = pool_word_index(head);
-        uint32_t next = ATOMIC_LOAD(&p->links[slot], relaxed); /* stale if the CAS fails */
+        uint32_t next = ATOMIC_LOAD(&pool->links[slot], relaxed); /* stale if the CAS fails */
 
-        SWARM_ASSERT(slot < p->capacity);
-        if (ATOMIC_CAS_WEAK(&p->head, &head, pool_word(pool_word_tag(head) + 1, next), acquire,
+        SWARM_ASSERT(slot < pool->capacity);
+        if (ATOMIC_CAS_WEAK(&pool->head, &head, pool_word(pool_word_tag(head) + 1, next), acquire,
                             acquire)) {
             return slot;
         }
     }
-    return pool_pop_fresh(p);
+    return pool_pop_fresh(pool);
 }
 
 /* For building a chain to push, by the thread that owns both slots. */
-static inline void pool_link(struct pool *p, uint32_t from, uint32_t to) {
-    SWARM_ASSERT(from < p->capacity);
-    SWARM_ASSERT(to < p->capacity);
-    ATOMIC_STORE(&p->links[from], to, relaxed); /* published by the push of the chain */
+static inline void pool_link(struct pool *pool, uint32_t from, uint32_t to) {
+    SWARM_ASSERT(from < pool->capacity);
+    SWARM_ASSERT(to < pool->capacity);
+    ATOMIC_STORE(&pool->links[from], to, relaxed); /* published by the push of the chain */
 }
 
 /* Returns slots that pool_link has joined, first to last. */
-static inline void pool_push_chain(struct pool *p, uint32_t first, uint32_t last) {
-    uint64_t head = ATOMIC_LOAD(&p->head, relaxed); /* a guess: the CAS checks it */
+static inline void pool_push_chain(struct pool *pool, uint32_t first, uint32_t last) {
+    uint64_t head = ATOMIC_LOAD(&pool->head, relaxed); /* a guess: the CAS checks it */
 
-    SWARM_ASSERT(first < p->capacity);
-    SWARM_ASSERT(last < p->capacity);
+    SWARM_ASSERT(first < pool->capacity);
+    SWARM_ASSERT(last < pool->capacity);
     do {
         SWARM_ASSERT(pool_word_index(head) != first);
-        ATOMIC_STORE(&p->links[last], pool_word_index(head), relaxed);
+        ATOMIC_STORE(&pool->links[last], pool_word_index(head), relaxed);
         /* Release: the links, and the last owner's reads and writes of the slots, before the
          * acquire of pool_pop (mutant FREERLX). */
-    } while (
-        !ATOMIC_CAS_WEAK(&p->head, &head, pool_word(pool_word_tag(head), first), release, relaxed));
+    } while (!ATOMIC_CAS_WEAK(&pool->head, &head, pool_word(pool_word_tag(head), first), release,
+                              relaxed));
 }
 
-static inline void pool_push(struct pool *p, uint32_t slot) {
-    pool_push_chain(p, slot, slot);
+static inline void pool_push(struct pool *pool, uint32_t slot) {
+    pool_push_chain(pool, slot, slot);
 }
 
 /* While nobody else works on the pool: the list is sound. out_free, which may be null, gets the
  * number of slots that could be popped. */
-static inline bool pool_invariant(const struct pool *p, uint32_t *out_free) {
-    uint32_t fresh = ATOMIC_LOAD(&p->fresh, relaxed);
-    uint32_t slot = pool_word_index(ATOMIC_LOAD(&p->head, relaxed));
+static inline bool pool_invariant(const struct pool *pool, uint32_t *out_free) {
+    uint32_t fresh = ATOMIC_LOAD(&pool->fresh, relaxed);
+    uint32_t slot = pool_word_index(ATOMIC_LOAD(&pool->head, relaxed));
     uint32_t count = 0;
 
-    for (; slot != NONE32; slot = ATOMIC_LOAD(&p->links[slot], relaxed)) {
+    for (; slot != NONE32; slot = ATOMIC_LOAD(&pool->links[slot], relaxed)) {
         if (slot >= fresh || count == fresh) {
             return false; /* never given out, or a cycle */
         }
         count++;
     }
     if (out_free != NULL) {
-        *out_free = count + (p->capacity - fresh);
+        *out_free = count + (pool->capacity - fresh);
     }
-    return fresh <= p->capacity;
+    return fresh <= pool->capacity;
 }
 
 #endif

@@ -36,32 +36,32 @@ struct ring {
     size_t reserved; /* bytes of the open reservation, 0 when none is */
 };
 
-static inline void ring_init(struct ring *r, void *bytes, size_t capacity) {
+static inline void ring_init(struct ring *ring, void *bytes, size_t capacity) {
     SWARM_ASSERT(bytes != NULL || capacity == 0);
     SWARM_ASSERT(capacity < RING_NO_WRAP);
-    r->bytes = (unsigned char *)bytes;
-    r->capacity = capacity;
-    r->read = r->write = 0;
-    r->wrap = RING_NO_WRAP;
-    r->place = r->reserved = 0;
+    ring->bytes = (unsigned char *)bytes;
+    ring->capacity = capacity;
+    ring->read = ring->write = 0;
+    ring->wrap = RING_NO_WRAP;
+    ring->place = ring->reserved = 0;
 }
 
-static inline bool ring_empty(const struct ring *r) {
-    return r->read == r->write && r->wrap == RING_NO_WRAP;
+static inline bool ring_empty(const struct ring *ring) {
+    return ring->read == ring->write && ring->wrap == RING_NO_WRAP;
 }
 
 /* Bytes with head that fit behind the last record, and at the start. */
-static inline size_t ring_room_behind(const struct ring *r) {
-    return (r->wrap == RING_NO_WRAP ? r->capacity : r->read) - r->write;
+static inline size_t ring_room_behind(const struct ring *ring) {
+    return (ring->wrap == RING_NO_WRAP ? ring->capacity : ring->read) - ring->write;
 }
 
-static inline size_t ring_room_in_front(const struct ring *r) {
-    return r->wrap == RING_NO_WRAP ? r->read : 0;
+static inline size_t ring_room_in_front(const struct ring *ring) {
+    return ring->wrap == RING_NO_WRAP ? ring->read : 0;
 }
 
 /* The largest record that ring_reserve would accept now. */
-static inline size_t ring_space(const struct ring *r) {
-    size_t behind = ring_room_behind(r), front = ring_room_in_front(r);
+static inline size_t ring_space(const struct ring *ring) {
+    size_t behind = ring_room_behind(ring), front = ring_room_in_front(ring);
     size_t room = behind > front ? behind : front;
 
     room = room > RING_HEAD ? room - RING_HEAD : 0;
@@ -70,85 +70,87 @@ static inline size_t ring_space(const struct ring *r) {
 
 /* Room for one record of up to `size` bytes, at least 1, or NULL when the ring is too full. One
  * reservation may be open at a time. */
-static inline unsigned char *ring_reserve(struct ring *r, size_t size) {
-    SWARM_ASSERT(r->reserved == 0);
+static inline unsigned char *ring_reserve(struct ring *ring, size_t size) {
+    SWARM_ASSERT(ring->reserved == 0);
     SWARM_ASSERT(size != 0);
-    if (size > ring_space(r)) {
+    if (size > ring_space(ring)) {
         return NULL;
     }
-    r->place = size + RING_HEAD <= ring_room_behind(r) ? r->write : 0;
-    r->reserved = size;
-    return r->bytes + r->place + RING_HEAD;
+    ring->place = size + RING_HEAD <= ring_room_behind(ring) ? ring->write : 0;
+    ring->reserved = size;
+    return ring->bytes + ring->place + RING_HEAD;
 }
 
-static inline void ring_abandon(struct ring *r) {
-    SWARM_ASSERT(r->reserved != 0);
-    r->reserved = 0;
+static inline void ring_abandon(struct ring *ring) {
+    SWARM_ASSERT(ring->reserved != 0);
+    ring->reserved = 0;
 }
 
 /* Makes the first `size` bytes of the reservation a record. */
-static inline void ring_commit(struct ring *r, size_t size) {
+static inline void ring_commit(struct ring *ring, size_t size) {
     uint32_t head = (uint32_t)size;
 
     SWARM_ASSERT(size != 0);
-    SWARM_ASSERT(size <= r->reserved);
-    memcpy(r->bytes + r->place, &head, RING_HEAD);
-    if (r->place != r->write) {
-        SWARM_ASSERT(r->place == 0 && r->wrap == RING_NO_WRAP);
-        if (r->read == r->write) {
-            r->read = 0; /* all was read meanwhile: nothing is left to wrap behind */
+    SWARM_ASSERT(size <= ring->reserved);
+    memcpy(ring->bytes + ring->place, &head, RING_HEAD);
+    if (ring->place != ring->write) {
+        SWARM_ASSERT(ring->place == 0 && ring->wrap == RING_NO_WRAP);
+        if (ring->read == ring->write) {
+            ring->read = 0; /* all was read meanwhile: nothing is left to wrap behind */
         } else {
-            r->wrap = r->write;
+            ring->wrap = ring->write;
         }
     }
-    r->write = r->place + RING_HEAD + size;
-    r->reserved = 0;
+    ring->write = ring->place + RING_HEAD + size;
+    ring->reserved = 0;
 }
 
 /* Bytes of the oldest record, 0 when there is none. */
-static inline size_t ring_next_size(const struct ring *r) {
+static inline size_t ring_next_size(const struct ring *ring) {
     uint32_t head;
 
-    if (ring_empty(r)) {
+    if (ring_empty(ring)) {
         return 0;
     }
-    memcpy(&head, r->bytes + r->read, RING_HEAD);
+    memcpy(&head, ring->bytes + ring->read, RING_HEAD);
     SWARM_ASSERT(head != 0);
     return head;
 }
 
 /* Behind the oldest record; an empty ring starts again at its beginning, unless a reservation
  * already has its place. */
-static inline void ring_skip(struct ring *r, size_t size) {
-    r->read += RING_HEAD + size;
-    if (r->read == r->wrap) {
-        r->read = 0;
-        r->wrap = RING_NO_WRAP;
+static inline void ring_skip(struct ring *ring, size_t size) {
+    ring->read += RING_HEAD + size;
+    if (ring->read == ring->wrap) {
+        ring->read = 0;
+        ring->wrap = RING_NO_WRAP;
     }
-    if (ring_empty(r) && r->reserved == 0) {
-        r->read = r->write = 0;
+    if (ring_empty(ring) && ring->reserved == 0) {
+        ring->read = ring->write = 0;
     }
 }
 
 /* Copies whole records, oldest first, one directly behind the other, and frees them. The number of
  * bytes; 0 when there is no record or the first does not fit. */
-static inline size_t ring_read(struct ring *r, void *out, size_t capacity) {
-    size_t copied = 0, size = ring_next_size(r);
+static inline size_t ring_read(struct ring *ring, void *out, size_t capacity) {
+    size_t copied = 0, size = ring_next_size(ring);
 
     while (size != 0 && size <= capacity - copied) { /* each round takes a record */
-        memcpy((unsigned char *)out + copied, r->bytes + r->read + RING_HEAD, size);
+        memcpy((unsigned char *)out + copied, ring->bytes + ring->read + RING_HEAD, size);
         copied += size;
-        ring_skip(r, size);
-        size = ring_next_size(r);
+        ring_skip(ring, size);
+        size = ring_next_size(ring);
     }
     return copied;
 }
 
-static inline bool ring_invariant(const struct ring *r) {
-    bool wrapped = r->wrap != RING_NO_WRAP;
-    bool ordered = wrapped ? r->write <= r->read && r->read < r->wrap && r->wrap <= r->capacity
-                           : r->read <= r->write && r->write <= r->capacity;
-    bool placed = r->reserved == 0 || r->place == r->write || (r->place == 0 && !wrapped);
+static inline bool ring_invariant(const struct ring *ring) {
+    bool wrapped = ring->wrap != RING_NO_WRAP;
+    bool ordered = wrapped ? ring->write <= ring->read && ring->read < ring->wrap &&
+                                 ring->wrap <= ring->capacity
+                           : ring->read <= ring->write && ring->write <= ring->capacity;
+    bool placed =
+        ring->reserved == 0 || ring->place == ring->write || (ring->place == 0 && !wrapped);
 
     return ordered && placed;
 }

@@ -25,56 +25,56 @@ struct slots {
     uint32_t used;     /* taken and not given back */
 };
 
-static inline void slots_init(struct slots *s, uint32_t *links, uint32_t capacity) {
+static inline void slots_init(struct slots *slots, uint32_t *links, uint32_t capacity) {
     SWARM_ASSERT(links != NULL || capacity == 0);
     SWARM_ASSERT(capacity < NONE32);
-    s->links = links;
-    s->capacity = capacity;
-    s->fresh = 0;
-    s->free = NONE32;
-    s->used = 0;
+    slots->links = links;
+    slots->capacity = capacity;
+    slots->fresh = 0;
+    slots->free = NONE32;
+    slots->used = 0;
 }
 
-static inline bool slots_taken(const struct slots *s, uint32_t slot) {
-    return slot < s->fresh && s->links[slot] == slot;
+static inline bool slots_taken(const struct slots *slots, uint32_t slot) {
+    return slot < slots->fresh && slots->links[slot] == slot;
 }
 
 /* NONE32 when all are taken. */
-static inline uint32_t slots_take(struct slots *s) {
+static inline uint32_t slots_take(struct slots *slots) {
     uint32_t slot;
 
-    if (s->fresh < s->capacity) {
-        slot = s->fresh++;
-    } else if (s->free != NONE32) {
-        slot = s->free;
-        s->free = s->links[slot];
+    if (slots->fresh < slots->capacity) {
+        slot = slots->fresh++;
+    } else if (slots->free != NONE32) {
+        slot = slots->free;
+        slots->free = slots->links[slot];
     } else {
-        SWARM_ASSERT(s->used == s->capacity);
+        SWARM_ASSERT(slots->used == slots->capacity);
         return NONE32;
     }
-    s->links[slot] = slot;
-    s->used++;
+    slots->links[slot] = slot;
+    slots->used++;
     return slot;
 }
 
-static inline void slots_give(struct slots *s, uint32_t slot) {
-    SWARM_ASSERT(slots_taken(s, slot));
-    SWARM_ASSERT(s->used != 0);
-    s->links[slot] = s->free;
-    s->free = slot;
-    s->used--;
+static inline void slots_give(struct slots *slots, uint32_t slot) {
+    SWARM_ASSERT(slots_taken(slots, slot));
+    SWARM_ASSERT(slots->used != 0);
+    slots->links[slot] = slots->free;
+    slots->free = slot;
+    slots->used--;
 }
 
-static inline bool slots_invariant(const struct slots *s) {
+static inline bool slots_invariant(const struct slots *slots) {
     uint32_t free_count = 0;
 
-    for (uint32_t slot = s->free; slot != NONE32; slot = s->links[slot]) {
-        if (slot >= s->fresh || s->links[slot] == slot || free_count == s->fresh) {
+    for (uint32_t slot = slots->free; slot != NONE32; slot = slots->links[slot]) {
+        if (slot >= slots->fresh || slots->links[slot] == slot || free_count == slots->fresh) {
             return false; /* untouched, taken, or a cycle */
         }
         free_count++;
     }
-    return s->fresh <= s->capacity && s->used + free_count == s->fresh;
+    return slots->fresh <= slots->capacity && slots->used + free_count == slots->fresh;
 }
 
 #endif

@@ -27,55 +27,55 @@ struct stack {
     atomic_u32 *links;
 };
 
-static inline void stack_init(struct stack *s, atomic_u32 *links, uint32_t nodes) {
+static inline void stack_init(struct stack *stack, atomic_u32 *links, uint32_t nodes) {
     SWARM_ASSERT(links != NULL || nodes == 0);
     SWARM_ASSERT(nodes < NONE32);
-    ATOMIC_STORE(&s->head, NONE32, relaxed); /* published by whatever starts the threads */
-    s->nodes = nodes;
-    s->links = links;
+    ATOMIC_STORE(&stack->head, NONE32, relaxed); /* published by whatever starts the threads */
+    stack->nodes = nodes;
+    stack->links = links;
 }
 
 /* For building a chain to push, by the thread that owns both nodes. */
-static inline void stack_link(struct stack *s, uint32_t from, uint32_t to) {
-    SWARM_ASSERT(from < s->nodes);
-    SWARM_ASSERT(to < s->nodes);
-    ATOMIC_STORE(&s->links[from], to, relaxed); /* published by the push of the chain */
+static inline void stack_link(struct stack *stack, uint32_t from, uint32_t to) {
+    SWARM_ASSERT(from < stack->nodes);
+    SWARM_ASSERT(to < stack->nodes);
+    ATOMIC_STORE(&stack->links[from], to, relaxed); /* published by the push of the chain */
 }
 
 /* Pushes nodes that stack_link has joined, first to last. */
-static inline void stack_push_chain(struct stack *s, uint32_t first, uint32_t last) {
-    uint32_t head = ATOMIC_LOAD(&s->head, relaxed); /* a guess: the CAS checks it */
+static inline void stack_push_chain(struct stack *stack, uint32_t first, uint32_t last) {
+    uint32_t head = ATOMIC_LOAD(&stack->head, relaxed); /* a guess: the CAS checks it */
 
-    SWARM_ASSERT(first < s->nodes);
-    SWARM_ASSERT(last < s->nodes);
+    SWARM_ASSERT(first < stack->nodes);
+    SWARM_ASSERT(last < stack->nodes);
     do { /* goes round again only when another thread got its nodes in */
         SWARM_ASSERT(head != first);
-        ATOMIC_STORE(&s->links[last], head, relaxed);
+        ATOMIC_STORE(&stack->links[last], head, relaxed);
         /* Release: the nodes' contents and links, to the exchange of stack_take_all (mutant
          * STACKRLX). Later pushes are read-modify-writes and carry this release on. */
-    } while (!ATOMIC_CAS_WEAK(&s->head, &head, first, release, relaxed));
+    } while (!ATOMIC_CAS_WEAK(&stack->head, &head, first, release, relaxed));
 }
 
-static inline void stack_push(struct stack *s, uint32_t node) {
-    stack_push_chain(s, node, node);
+static inline void stack_push(struct stack *stack, uint32_t node) {
+    stack_push_chain(stack, node, node);
 }
 
 /* The first node of all that were pushed, newest first, or NONE32. */
-static inline uint32_t stack_take_all(struct stack *s) {
+static inline uint32_t stack_take_all(struct stack *stack) {
     /* Acquire: pairs with the release CAS of every push that is taken (mutant TAKERLX). */
-    return ATOMIC_EXCHANGE(&s->head, NONE32, acquire);
+    return ATOMIC_EXCHANGE(&stack->head, NONE32, acquire);
 }
 
 /* The node after this one in a chain that was taken. Read it before the node goes anywhere else. */
-static inline uint32_t stack_next(const struct stack *s, uint32_t node) {
-    SWARM_ASSERT(node < s->nodes);
-    return ATOMIC_LOAD(&s->links[node], relaxed); /* came with the exchange of the take */
+static inline uint32_t stack_next(const struct stack *stack, uint32_t node) {
+    SWARM_ASSERT(node < stack->nodes);
+    return ATOMIC_LOAD(&stack->links[node], relaxed); /* came with the exchange of the take */
 }
 
 /* A hint; exact enough for the second look before sleeping, where a seq_cst fence stands before it
  * and the pusher's notify has the other one (park.h). */
-static inline bool stack_looks_empty(const struct stack *s) {
-    return ATOMIC_LOAD(&s->head, relaxed) == NONE32;
+static inline bool stack_looks_empty(const struct stack *stack) {
+    return ATOMIC_LOAD(&stack->head, relaxed) == NONE32;
 }
 
 #endif
