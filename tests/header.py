@@ -2,7 +2,8 @@
 """header.py [--tap] [ROOT]: each public header compiles alone, in any user's C or C++.
 
 swarm.h and backends/*/swarm_*.h, included twice (the guard) as the only include of a file, in C11,
-C17 and C++11, C++17, C++20, by gcc and clang, with every warning of meson.build an error.
+C17, C2x and C++11, C++17, C++20, by gcc and clang, with every warning of meson.build an error.
+-Wpadded too: structs of the interface have no padding, so that bindings and hashes see no hole.
 """
 import os
 import re
@@ -14,7 +15,7 @@ import api
 
 COMPILERS = {"gcc": "g++", "clang": "clang++"}
 C, CPP = ("c11", "c17", "c2x"), ("c++11", "c++17", "c++20")
-BASIC = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+BASIC = ["-Wall", "-Wextra", "-Wpedantic", "-Wpadded", "-Werror"]
 ONLY_C = {"-Wstrict-prototypes", "-Wmissing-prototypes"}
 
 
