@@ -119,9 +119,10 @@ checked='--suite unit --suite sim --suite examples'
 
 stage gcc build gcc "$werror" "$normal"
 if [ "$mode" != quick ]; then
-    stage asan+ubsan build-asan gcc '-Db_sanitize=address,undefined -Db_lundef=false' \
+    sanitize='-Dwerror=false -Db_lundef=false -Db_sanitize='
+    stage asan+ubsan build-asan gcc "${sanitize}address,undefined" \
         "$checked --timeout-multiplier 4"
-    stage tsan build-tsan gcc '-Db_sanitize=thread -Db_lundef=false -Dc_args=-Wno-tsan' \
+    stage tsan build-tsan gcc "${sanitize}thread -Dc_args=-Wno-tsan" \
         "$checked --timeout-multiplier 8"
     stage clang build-clang clang "$werror" '--suite unit --suite sim --suite examples --suite all'
 fi
