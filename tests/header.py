@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""header.py [--tap] [ROOT]: each public header compiles alone, in any user's C or C++.
+"""header.py [ROOT]: each public header compiles alone, in any user's C or C++.
 
 swarm.h and backends/*/swarm_*.h, included twice (the guard) as the only include of a file, in C11,
 C17, C2x and C++11, C++17, C++20, by gcc and clang, with every warning of meson.build an error.
@@ -37,7 +37,7 @@ def compile_header(root, path, compiler, standard, options):
 
 def main():
     """One TAP line for each header, compiler and standard."""
-    names = [a for a in sys.argv[1:] if not a.startswith("--")]
+    names = sys.argv[1:]
     root = names[0] if names else os.path.join(os.path.dirname(__file__), "..")
     more, number, failures = warnings(root), 0, 0
     for path in api.headers_of(root):

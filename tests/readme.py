@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""readme.py [--tap] [ROOT]: the README's blocks that are marked `test` compile, run and print.
+"""readme.py [ROOT]: the README's blocks that are marked `test` compile, run and print.
 
     ```c test      a whole program: compiled with src/all.c and the mock backend, and run
     ```sh test     commands, run by sh in a scratch folder that looks like the top folder
@@ -65,7 +65,7 @@ def try_block(root, language, body, expected):
 
 def main():
     """One TAP line a block."""
-    names = [a for a in sys.argv[1:] if not a.startswith("--")]
+    names = sys.argv[1:]
     root = os.path.abspath(names[0] if names else os.path.join(os.path.dirname(__file__), ".."))
     with open(os.path.join(root, "README.md"), encoding="utf-8") as file:
         found = blocks(file.read())
