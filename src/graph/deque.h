@@ -50,52 +50,52 @@ static inline int64_t deque_count(uint64_t top, uint64_t bottom) {
 }
 
 /* capacity is a power of two; tests choose start_index, everybody else gives 0. */
-static inline void deque_init(struct deque *d, atomic_u64 *cells, uint64_t capacity,
+static inline void deque_init(struct deque *deque, atomic_u64 *cells, uint64_t capacity,
                               uint64_t start_index) {
     SWARM_ASSERT(cells != NULL);
     SWARM_ASSERT(capacity != 0);
     SWARM_ASSERT((capacity & (capacity - 1)) == 0);
-    d->mask = capacity - 1;
-    d->cells = cells;
+    deque->mask = capacity - 1;
+    deque->cells = cells;
     /* Published by whatever starts the threads. */
-    ATOMIC_STORE(&d->top, start_index, relaxed);
-    ATOMIC_STORE(&d->bottom, start_index, relaxed);
+    ATOMIC_STORE(&deque->top, start_index, relaxed);
+    ATOMIC_STORE(&deque->bottom, start_index, relaxed);
 }
 
 /* The owner's. False when it is full. */
-static inline bool deque_push(struct deque *d, uint64_t item) {
-    uint64_t bottom = ATOMIC_LOAD(&d->bottom, relaxed); /* the owner's own */
+static inline bool deque_push(struct deque *deque, uint64_t item) {
+    uint64_t bottom = ATOMIC_LOAD(&deque->bottom, relaxed); /* the owner's own */
     /* Acquire: pairs with the thief's CAS of top. Its read of the cell lies before that CAS, so
      * the cell may be written again. */
-    uint64_t top = ATOMIC_LOAD(&d->top, acquire);
+    uint64_t top = ATOMIC_LOAD(&deque->top, acquire);
 
     SWARM_ASSERT(deque_count(top, bottom) >= 0);
-    if (deque_count(top, bottom) > (int64_t)d->mask) {
+    if (deque_count(top, bottom) > (int64_t)deque->mask) {
         return false; /* mutants FULL+1, FULL-1 */
     }
-    ATOMIC_STORE(&d->cells[bottom & d->mask], item, relaxed); /* mutant WRAP */
+    ATOMIC_STORE(&deque->cells[bottom & deque->mask], item, relaxed); /* mutant WRAP */
     /* Release: the cell and what the item stands for; pairs with the acquire load of bottom in
      * deque_steal (mutant PUSH). */
-    ATOMIC_STORE(&d->bottom, bottom + 1, release);
+    ATOMIC_STORE(&deque->bottom, bottom + 1, release);
     return true;
 }
 
 /* The last item, or none, is left: decides between the owner and the thieves by a CAS of top. */
-static inline bool deque_take_last(struct deque *d, uint64_t top, uint64_t bottom) {
+static inline bool deque_take_last(struct deque *deque, uint64_t top, uint64_t bottom) {
     /* seq_cst: one order of all CASes of top, so exactly one of owner and thieves gets the item
      * (mutant LAST: a plain store here). */
-    bool won = top == bottom && ATOMIC_CAS(&d->top, &top, top + 1, seq_cst, relaxed);
+    bool won = top == bottom && ATOMIC_CAS(&deque->top, &top, top + 1, seq_cst, relaxed);
 
     /* The step back is taken back. Release although nothing is new: a thief that reads this store
      * must still see the cells of earlier pushes (mutant PUSHREL is about such a store). */
-    ATOMIC_STORE(&d->bottom, bottom + 1, release);
+    ATOMIC_STORE(&deque->bottom, bottom + 1, release);
     return won;
 }
 
 /* The owner's. False when it is empty, or a thief got the last item. */
-static inline bool deque_take(struct deque *d, uint64_t *out_item) {
-    uint64_t bottom = ATOMIC_LOAD(&d->bottom, relaxed) - 1;
-    uint64_t top = ATOMIC_LOAD(&d->top, relaxed);
+static inline bool deque_take(struct deque *deque, uint64_t *out_item) {
+    uint64_t bottom = ATOMIC_LOAD(&deque->bottom, relaxed) - 1;
+    uint64_t top = ATOMIC_LOAD(&deque->top, relaxed);
 
     if (deque_count(top, bottom) < 0) {
         return false; /* early look: top only grows, so it is empty, and nobody need be told */
@@ -103,21 +103,21 @@ static inline bool deque_take(struct deque *d, uint64_t *out_item) {
     /* seq_cst store, then seq_cst load: pairs with the fence of deque_steal. Either the thief sees
      * the lower bottom, or this load sees its CAS of top (mutants TAKE-ST, TAKE-LD, XCHG). Being a
      * release too, the store keeps earlier pushes visible through it (mutant PUSHREL). */
-    ATOMIC_STORE(&d->bottom, bottom, seq_cst);
-    top = ATOMIC_LOAD(&d->top, seq_cst);
-    if (deque_count(top, bottom) <= 0 && !deque_take_last(d, top, bottom)) {
+    ATOMIC_STORE(&deque->bottom, bottom, seq_cst);
+    top = ATOMIC_LOAD(&deque->top, seq_cst);
+    if (deque_count(top, bottom) <= 0 && !deque_take_last(deque, top, bottom)) {
         return false;
     }
-    *out_item = ATOMIC_LOAD(&d->cells[bottom & d->mask], relaxed); /* the owner wrote it */
+    *out_item = ATOMIC_LOAD(&deque->cells[bottom & deque->mask], relaxed); /* the owner wrote it */
     return true;
 }
 
 /* Any thread's but the owner's. *out_item is set with DEQUE_ITEM only. */
-static inline enum deque_result deque_steal(struct deque *d, uint64_t *out_item) {
+static inline enum deque_result deque_steal(struct deque *deque, uint64_t *out_item) {
     /* Acquire: pairs with the CASes of top by other thieves and the owner, so that bottom is not
      * older than what they saw. */
-    uint64_t top = ATOMIC_LOAD(&d->top, acquire);
-    uint64_t bottom = ATOMIC_LOAD(&d->bottom, relaxed);
+    uint64_t top = ATOMIC_LOAD(&deque->top, acquire);
+    uint64_t bottom = ATOMIC_LOAD(&deque->bottom, relaxed);
     uint64_t item;
 
     if (deque_count(top, bottom) <= 0) {
@@ -126,14 +126,14 @@ static inline enum deque_result deque_steal(struct deque *d, uint64_t *out_item)
     /* Pairs with the seq_cst store and load of deque_take (mutants STEAL, STEALMIX). */
     ATOMIC_FENCE(seq_cst);
     /* Acquire: pairs with the release store of deque_push: cell and payload. */
-    bottom = ATOMIC_LOAD(&d->bottom, acquire);
+    bottom = ATOMIC_LOAD(&deque->bottom, acquire);
     if (deque_count(top, bottom) <= 0) {
         return DEQUE_EMPTY;
     }
-    item = ATOMIC_LOAD(&d->cells[top & d->mask], relaxed); /* nonsense if the CAS fails */
+    item = ATOMIC_LOAD(&deque->cells[top & deque->mask], relaxed); /* nonsense if the CAS fails */
     /* seq_cst: pairs with the load and CAS of top in deque_take (mutant CASRLX), and as a release
      * with the load of top in deque_push: this thief has read the cell. */
-    if (!ATOMIC_CAS(&d->top, &top, top + 1, seq_cst, relaxed)) {
+    if (!ATOMIC_CAS(&deque->top, &top, top + 1, seq_cst, relaxed)) {
         return DEQUE_LOST;
     }
     *out_item = item;
@@ -143,17 +143,18 @@ static inline enum deque_result deque_steal(struct deque *d, uint64_t *out_item)
 /* A hint for any thread. Before sleeping it is exact enough, because a seq_cst fence stands before
  * it and the pusher's notify has the other one (park.h). Top first, acquire: an older top with a
  * newer bottom can only show too many items, never too few. */
-static inline bool deque_looks_empty(const struct deque *d) {
-    uint64_t top = ATOMIC_LOAD(&d->top, acquire);
+static inline bool deque_looks_empty(const struct deque *deque) {
+    uint64_t top = ATOMIC_LOAD(&deque->top, acquire);
 
-    return deque_count(top, ATOMIC_LOAD(&d->bottom, relaxed)) <= 0;
+    return deque_count(top, ATOMIC_LOAD(&deque->bottom, relaxed)) <= 0;
 }
 
 /* While nobody works on the deque. */
-static inline bool deque_invariant(const struct deque *d) {
-    int64_t count = deque_count(ATOMIC_LOAD(&d->top, relaxed), ATOMIC_LOAD(&d->bottom, relaxed));
+static inline bool deque_invariant(const struct deque *deque) {
+    int64_t count =
+        deque_count(ATOMIC_LOAD(&deque->top, relaxed), ATOMIC_LOAD(&deque->bottom, relaxed));
 
-    return count >= 0 && count <= (int64_t)d->mask + 1;
+    return count >= 0 && count <= (int64_t)deque->mask + 1;
 }
 
 #endif

@@ -50,18 +50,18 @@ struct park {
     unsigned char apart[ATOMIC_LINE - 2 * sizeof(atomic_u32)];
 };
 
-static inline void park_init(struct park *p, uint32_t start_epoch) {
+static inline void park_init(struct park *park, uint32_t start_epoch) {
     /* Published by whatever starts the threads. Tests choose the epoch, to see it come round. */
-    ATOMIC_STORE(&p->epoch, start_epoch, relaxed);
-    ATOMIC_STORE(&p->waiters, 0, relaxed);
+    ATOMIC_STORE(&park->epoch, start_epoch, relaxed);
+    ATOMIC_STORE(&park->waiters, 0, relaxed);
 }
 
 /* Announces the caller; the ticket is for park_commit. The second look follows it. */
-static inline uint32_t park_prepare(struct park *p) {
-    uint32_t before = ATOMIC_ADD(&p->waiters, 1, relaxed); /* ordered by the fence below */
+static inline uint32_t park_prepare(struct park *park) {
+    uint32_t before = ATOMIC_ADD(&park->waiters, 1, relaxed); /* ordered by the fence below */
     /* Before the second look, hence before the fence (mutant LATEEPOCH). Acquire: pairs with the
      * release add of park_notify. */
-    uint32_t ticket = ATOMIC_LOAD(&p->epoch, acquire);
+    uint32_t ticket = ATOMIC_LOAD(&park->epoch, acquire);
 
     SWARM_ASSERT(before != UINT32_MAX);
     (void)before;
@@ -71,8 +71,8 @@ static inline uint32_t park_prepare(struct park *p) {
 }
 
 /* Takes the announcement back. */
-static inline void park_cancel(struct park *p) {
-    uint32_t before = ATOMIC_SUB(&p->waiters, 1, relaxed); /* ordered by the fence below */
+static inline void park_cancel(struct park *park) {
+    uint32_t before = ATOMIC_SUB(&park->waiters, 1, relaxed); /* ordered by the fence below */
 
     SWARM_ASSERT(before != 0);
     (void)before;
@@ -83,46 +83,46 @@ static inline void park_cancel(struct park *p) {
 
 /* Sleeps unless somebody notified since the ticket was drawn. True if somebody has; false after a
  * timeout or a wake-up without cause. Look at the queues in either case. */
-static inline bool park_commit(struct park *p, const struct park_host *host, uint32_t ticket,
+static inline bool park_commit(struct park *park, const struct park_host *host, uint32_t ticket,
                                uint64_t timeout_ns) {
     bool notified;
 
     /* Acquire: pairs with the release add of park_notify. The wait compares again; this spares it.
      */
-    if (ATOMIC_LOAD(&p->epoch, acquire) == ticket) {
-        host->wait(host->context, &p->epoch, ticket, timeout_ns);
+    if (ATOMIC_LOAD(&park->epoch, acquire) == ticket) {
+        host->wait(host->context, &park->epoch, ticket, timeout_ns);
     }
-    notified = ATOMIC_LOAD(&p->epoch, acquire) != ticket;
-    park_cancel(p);
+    notified = ATOMIC_LOAD(&park->epoch, acquire) != ticket;
+    park_cancel(park);
     return notified;
 }
 
 /* Wakes up to count waiters, if there are any. */
-static inline void park_notify(struct park *p, const struct park_host *host, uint32_t count) {
+static inline void park_notify(struct park *park, const struct park_host *host, uint32_t count) {
     /* Pairs with the fences of park_prepare and park_cancel: the work published before this line
      * is seen by a waiter that the load below misses (mutant NFENCE). */
     ATOMIC_FENCE(seq_cst);
-    if (ATOMIC_LOAD(&p->waiters, relaxed) == 0) {
+    if (ATOMIC_LOAD(&park->waiters, relaxed) == 0) {
         return; /* the common case: nobody sleeps, nobody is told */
     }
     /* Release: pairs with the acquire loads of the epoch: who sees it sees the work. */
-    (void)ATOMIC_ADD(&p->epoch, 1, release);
-    host->wake(host->context, &p->epoch, count);
+    (void)ATOMIC_ADD(&park->epoch, 1, release);
+    host->wake(host->context, &park->epoch, count);
 }
 
 /* After the work was published. */
-static inline void park_notify_one(struct park *p, const struct park_host *host) {
-    park_notify(p, host, 1);
+static inline void park_notify_one(struct park *park, const struct park_host *host) {
+    park_notify(park, host, 1);
 }
 
 /* After something that concerns every waiter was published: the end. */
-static inline void park_notify_all(struct park *p, const struct park_host *host) {
-    park_notify(p, host, UINT32_MAX);
+static inline void park_notify_all(struct park *park, const struct park_host *host) {
+    park_notify(park, host, UINT32_MAX);
 }
 
 /* While nobody works on it: as many as sleep, and nobody sleeps. */
-static inline bool park_invariant(const struct park *p) {
-    return ATOMIC_LOAD(&p->waiters, relaxed) == 0;
+static inline bool park_invariant(const struct park *park) {
+    return ATOMIC_LOAD(&park->waiters, relaxed) == 0;
 }
 
 #endif
