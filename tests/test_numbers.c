@@ -190,7 +190,7 @@ TEST(random_each_bit_of_each_word_counts) {
             difference = random_draw(words[0], words[1], words[2]) ^
                          random_draw(other[0], other[1], other[2]);
             for (int k = 0; k < 64; k++) {
-                flips[k] += difference >> k & 1;
+                flips[k] += (uint32_t)(difference >> k & 1);
             }
         }
         for (int k = 0; k < 64; k++) { /* 256 +- 11.3: six and a half standard deviations */
@@ -332,8 +332,8 @@ TEST(hash_each_input_bit_counts) {
                 bytes[bit / 8] ^= (unsigned char)(1 << bit % 8);
                 hash_whole(3, bytes, sizes[s], b);
                 for (int k = 0; k < 64; k++) {
-                    flips += (a[0] ^ b[0]) >> k & 1;
-                    flips += (a[1] ^ b[1]) >> k & 1;
+                    flips += (uint32_t)((a[0] ^ b[0]) >> k & 1);
+                    flips += (uint32_t)((a[1] ^ b[1]) >> k & 1);
                 }
                 total += flips;
                 least = flips < least ? flips : least;
