@@ -50,8 +50,9 @@ struct script {
     uint64_t run_key;
     uint64_t ordinal;
     const swarm_mock_turn *turns;
+    uint64_t run; /* handle of the run that played it last */
     uint32_t count;
-    uint32_t reserved;
+    uint32_t uncounted; /* of its turns: THROTTLED and REFUSED leave the attempt number as it is */
 };
 
 struct entry {
@@ -59,6 +60,7 @@ struct entry {
     swarm_usage usage;
     const swarm_mock_model *model;
     const swarm_mock_turn *turn; /* null: the model's */
+    struct script *script;       /* of the turn */
     uint64_t key;                /* of its draws */
     uint64_t sequence;           /* of its submission */
     uint64_t start_ns;
@@ -92,8 +94,19 @@ static uint64_t entry_draw(const struct entry *entry, uint64_t stream) {
     return swarm_random(entry->key, stream, entry->request.number);
 }
 
+static bool happens(uint64_t draw, uint32_t ppm) {
+    return (draw >> 32) * PPM >> 32 < ppm;
+}
+
 static bool entry_happens(const struct entry *entry, uint64_t stream, uint32_t ppm) {
-    return ppm != 0 && (entry_draw(entry, stream) >> 32) * PPM >> 32 < ppm;
+    return ppm != 0 && happens(entry_draw(entry, stream), ppm);
+}
+
+/* A throttled attempt keeps its number, but not its epoch: luck must not repeat itself for ever. */
+static bool entry_throttled(const struct entry *entry) {
+    uint64_t n = (uint64_t)entry->request.epoch << 32 | entry->request.number;
+
+    return happens(swarm_random(entry->key, STREAM_THROTTLE, n), entry->model->throttle_ppm);
 }
 
 static uint64_t entry_tokens(const struct entry *entry, uint64_t stream, uint64_t mean,
@@ -314,16 +327,27 @@ static struct script *script_find(const swarm_mock *mock, uint64_t run_key, uint
     return NULL;
 }
 
-static const swarm_mock_turn *choose_turn(const swarm_mock *mock, const swarm_request *request) {
-    const struct script *script = script_find(mock, request->run_key, request->ordinal);
+/* Gives the entry the turn of its script; none when there is no script, or it is used up. */
+static void choose_turn(const swarm_mock *mock, struct entry *entry) {
+    const swarm_request *request = &entry->request;
+    struct script *script = script_find(mock, request->run_key, request->ordinal);
+    uint64_t index;
 
     if (script == NULL && request->run_key != 0) {
         script = script_find(mock, 0, request->ordinal);
     }
-    if (script == NULL || request->number == 0 || request->number > script->count) {
-        return NULL;
+    if (script == NULL || request->number == 0) {
+        return;
     }
-    return &script->turns[request->number - 1];
+    if (script->run != request->run.id || (request->number == 1 && request->epoch == 0)) {
+        script->run = request->run.id;
+        script->uncounted = 0;
+    }
+    index = (uint64_t)request->number - 1 + script->uncounted;
+    if (index < script->count) {
+        entry->script = script;
+        entry->turn = &script->turns[index];
+    }
 }
 
 static const swarm_mock_model *choose_model(const swarm_mock *mock, const swarm_request *request) {
@@ -352,7 +376,7 @@ static uint32_t draw_flags(const struct entry *entry) {
 static swarm_outcome draw_outcome(const struct entry *entry) {
     const swarm_mock_model *model = entry->model;
 
-    if (entry_happens(entry, STREAM_THROTTLE, model->throttle_ppm)) {
+    if (entry_throttled(entry)) {
         return SWARM_OUTCOME_THROTTLED;
     }
     if (entry_happens(entry, STREAM_FAILURE, model->failure_ppm)) {
@@ -423,7 +447,7 @@ static void entry_begin(swarm_mock *mock, struct entry *entry, swarm *sw,
     entry->heap_at = NONE;
     entry->request = *request;
     entry->model = choose_model(mock, request);
-    entry->turn = choose_turn(mock, request);
+    choose_turn(mock, entry);
     entry->key = swarm_random(mock->spec.seed, request->run_seed, request->ordinal);
     entry->sequence = mock->sequence++;
     entry->start_ns = time_of(sw);
@@ -489,31 +513,16 @@ static void mock_cancel(void *context, swarm *sw, const swarm_request *request) 
 
 /* ---- Answers ------------------------------------------------------------------------------- */
 
-/* sum + count * price; false, and the largest number, when it does not fit. */
-static bool price_add(uint64_t *sum, uint64_t count, uint64_t price) {
-    bool fits = multiply_high(count, price) == 0 && count * price <= UINT64_MAX - *sum;
-
-    *sum = fits ? *sum + count * price : UINT64_MAX;
-    return fits;
-}
-
 /* Reports no usage, or the tokens with their price. */
 static void usage_settle(swarm_mock *mock, struct entry *entry, swarm_outcome outcome) {
-    const swarm_mock_price *price = &entry->model->price;
     swarm_usage *usage = &entry->usage;
-    uint64_t missed = usage->input_tokens - usage->cached_tokens;
-    bool fits = true;
 
     if (outcome != SWARM_OUTCOME_OK && outcome != SWARM_OUTCOME_GARBAGE &&
         outcome != SWARM_OUTCOME_CANCELLED) {
         memset(usage, 0, sizeof *usage);
         return;
     }
-    usage->cost_nano = price->fixed_nano;
-    fits = price_add(&usage->cost_nano, missed, price->input_nano) && fits;
-    fits = price_add(&usage->cost_nano, usage->cached_tokens, price->cached_nano) && fits;
-    fits = price_add(&usage->cost_nano, usage->output_tokens, price->output_nano) && fits;
-    mock->stats.overflows += !fits;
+    mock->stats.overflows += !usage_price(usage, &entry->model->price);
 }
 
 /* What the attempt says, in entry->request.result; returns its outcome. */
@@ -535,10 +544,14 @@ static swarm_outcome entry_say(swarm_mock *mock, struct entry *entry) {
     return outcome;
 }
 
-static uint64_t entry_until(const struct entry *entry, swarm_outcome outcome) {
+static bool uncounted(swarm_outcome outcome) {
+    return outcome == SWARM_OUTCOME_THROTTLED || outcome == SWARM_OUTCOME_REFUSED;
+}
+
+static uint64_t entry_until(const struct entry *entry) {
     uint64_t after_ns = entry->model->retry_after_ns;
 
-    if (outcome != SWARM_OUTCOME_THROTTLED && outcome != SWARM_OUTCOME_REFUSED) {
+    if (!uncounted(entry->outcome)) {
         return 0;
     }
     if (entry->turn != NULL) {
@@ -579,11 +592,14 @@ static void stats_answer(swarm_mock_stats *stats, const struct entry *entry, swa
 static void entry_complete(swarm_mock *mock, swarm *sw, struct entry *entry) {
     swarm_completion completion = {.attempt = entry->request.attempt,
                                    .outcome = entry->outcome,
-                                   .until_ns = entry_until(entry, entry->outcome),
+                                   .until_ns = entry_until(entry),
                                    .usage = entry->usage,
                                    .result = entry->request.result};
     swarm_status status = swarm_complete(sw, &completion);
 
+    if (entry->script != NULL && status == SWARM_OK && uncounted(entry->outcome)) {
+        entry->script->uncounted++;
+    }
     stats_answer(&mock->stats, entry, status);
     if (status == SWARM_OK) {
         stats_take(&mock->stats, &completion);
@@ -752,7 +768,7 @@ swarm_status swarm_mock_script(swarm_mock *mock, uint64_t run_key, uint64_t ordi
         }
         script = &mock->scripts[mock->scripts_count++];
     }
-    *script = (struct script){run_key, ordinal, turns, count, 0};
+    *script = (struct script){run_key, ordinal, turns, 0, count, 0};
     return SWARM_OK;
 }
 

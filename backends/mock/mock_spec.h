@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mock_spec.h - what a mock's spec may say, and what it means where it says nothing.
+ * mock_spec.h - what a mock's spec may say, what it means where it says nothing, and prices.
  *
  * spec_fill checks everything once, so that nothing that runs later has to: each share is at most
  * one, each table is there, each exponent stays in the range of mock_draw.h.
@@ -46,7 +46,8 @@ static inline bool shapes_valid(const swarm_mock_model *model) {
 }
 
 static inline bool model_valid(const swarm_mock_spec *spec, const swarm_mock_model *model) {
-    if (model->kind > SWARM_MOCK_CALLBACK || model->failure > SWARM_OUTCOME_REFUSED ||
+    if (model->kind > SWARM_MOCK_CALLBACK || model->failure >= SWARM_OUTCOME_REFUSED ||
+        model->failure == SWARM_OUTCOME_THROTTLED ||
         (model->flags & ~(uint32_t)SWARM_MOCK_DEAF) != 0 || model->reserved != 0) {
         return false;
     }
@@ -112,6 +113,26 @@ static inline void model_fill(swarm_mock_model *model) {
     model->decode_milli = model->decode_milli != 0 ? model->decode_milli : 24500;
     model->alpha_ppm = model->alpha_ppm != 0 ? model->alpha_ppm : 1500000;
     model->failure = model->failure != 0 ? model->failure : SWARM_OUTCOME_TRANSIENT;
+}
+
+/* sum + count * price; false, and the largest number, when it does not fit. */
+static inline bool price_add(uint64_t *sum, uint64_t count, uint64_t price) {
+    bool fits = multiply_high(count, price) == 0 && count * price <= UINT64_MAX - *sum;
+
+    *sum = fits ? *sum + count * price : UINT64_MAX;
+    return fits;
+}
+
+/* Writes what the tokens cost; false when that does not fit. */
+static inline bool usage_price(swarm_usage *usage, const swarm_mock_price *price) {
+    uint64_t missed = usage->input_tokens - usage->cached_tokens;
+    bool fits = true;
+
+    usage->cost_nano = price->fixed_nano;
+    fits = price_add(&usage->cost_nano, missed, price->input_nano) && fits;
+    fits = price_add(&usage->cost_nano, usage->cached_tokens, price->cached_nano) && fits;
+    fits = price_add(&usage->cost_nano, usage->output_tokens, price->output_nano) && fits;
+    return fits;
 }
 
 #endif

@@ -4,7 +4,7 @@
  *
  * normal_table: the quantile of the normal distribution. Entry 32 * k + j is z * 2^24 with
  * P(Z > z) = 2^(k - 41) * (1 + j / 32): octaves, so that the tail is as exact
- * as the middle. Largest error of z 5.0e-05; below p = 2^-41 z stays 7.14.
+ * as the middle. Largest error of z: 5.0e-05; from p = 2^-41 on it is 7.14.
  * log2_table: log2(1 + i / 128) * 2^24. Largest error 1.1e-05.
  * exp2_table: 2^(i / 128) * 2^30. Largest relative error 3.7e-06.
  */

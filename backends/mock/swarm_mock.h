@@ -21,7 +21,8 @@
  * faults happen. An attempt ends in the first of these ways that applies: it stalls, is throttled,
  * fails, is garbage, or ends OK.
  * Each draw is swarm_random(key, stream, attempt number), with key = swarm_random(seed, the run's
- * seed, the step's ordinal) and a stream for each kind of draw. So a step's luck depends neither on
+ * seed, the step's ordinal) and a stream for each kind of draw; for throttling the epoch joins the
+ * number, which a throttled attempt keeps. So a step's luck depends neither on
  * when, by whom or in which order it is run, nor on which other faults are switched on.
  * Answers due at one time are given in the order (time, ordinal, attempt number, submission).
  *
@@ -102,7 +103,7 @@ typedef struct swarm_mock_model {
     uint32_t stall_ppm;         /* probability that an attempt answers only when cancelled */
     uint32_t throttle_ppm;      /* probability of THROTTLED, at once */
     uint32_t failure_ppm;       /* probability of `failure`, after the latency */
-    swarm_outcome failure;      /* an outcome class; default TRANSIENT */
+    swarm_outcome failure;      /* default TRANSIENT; not THROTTLED or REFUSED */
     uint32_t garbage_ppm;       /* probability of GARBAGE, after the latency */
     uint32_t duplicate_ppm;     /* probability that the answer comes twice */
     uint32_t late_ppm;          /* probability that a cancel is answered late and in full */
@@ -189,8 +190,9 @@ SWARM_API swarm_mock *swarm_mock_new(const swarm_mock_spec *spec, void *memory, 
 /* The table for swarm_backend_add, valid as long as the mock. Null for null. [pure] */
 SWARM_API const swarm_backend *swarm_mock_backend(swarm_mock *mock);
 
-/* Scripts the attempts of one step: attempt n plays turns[n - 1]; what comes after the last turn is
- * the model's. run_key 0 means every run. Said again for the same step, it replaces the turns; a
+/* Scripts the attempts of one step: its n-th attempt, those that end THROTTLED or REFUSED included,
+ * plays turns[n - 1]; what comes after the last turn is the model's. run_key 0 means every run, one
+ * after the other. Said again for the same step, it replaces the turns; a
  * script for a run's key goes before one for every run. `turns` is borrowed. INVALID, FULL
  * (scripts_max). [owner] */
 SWARM_API swarm_status swarm_mock_script(swarm_mock *mock, uint64_t run_key, uint64_t ordinal,

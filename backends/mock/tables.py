@@ -61,13 +61,14 @@ def main():
     """Prints the header."""
     quantile = worst(normal_at, OCTAVES * STEPS, False)
     power, logarithm = worst(exp2, SEGMENTS, True), worst(log2, SEGMENTS, False)
+    end = round(normal(0), 2)
     print(f"""/* SPDX-License-Identifier: MIT */
 /*
  * mock_tables.h - tables of mock.c. Written by tables.py; change that.
  *
  * normal_table: the quantile of the normal distribution. Entry {STEPS} * k + j is z * 2^24 with
  * P(Z > z) = 2^(k - {OCTAVES + 1}) * (1 + j / {STEPS}): octaves, so that the tail is as exact
- * as the middle. Largest error of z {quantile:.1e}; below p = 2^-{OCTAVES + 1} z stays {normal(0):.2f}.
+ * as the middle. Largest error of z: {quantile:.1e}; from p = 2^-{OCTAVES + 1} on it is {end}.
  * log2_table: log2(1 + i / {SEGMENTS}) * 2^24. Largest error {logarithm:.1e}.
  * exp2_table: 2^(i / {SEGMENTS}) * 2^30. Largest relative error {power:.1e}.
  */
