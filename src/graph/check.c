@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * check.c - ordering a plan's edges and looking for cycles, before anything of it is visible.
+ *
+ * Static: staged pairs become rows, one a step, by counting: link's lower half goes from count to
+ * beginning to end of the row, edge_next from source to destination of the cell, and one pass along
+ * the cycles of that permutation puts every `to` in its place (stable; nothing is moved when the
+ * edges came sorted by source). Each row is sorted; repeated edges leave NONE32 at its end. For plans
+ * with tracked steps the incoming edges are then chained through edge_next, heads in the lower half
+ * of output[]; which row a cell is in, and so its source, is found by bisection.
+ * Growing: each step's list of incoming edges is sorted and repeated ones are given back.
+ *
+ * Edges that ascend in the order of adding close no cycle, and those from older plans cannot: only a
+ * plan that descends somewhere is searched, by Kahn's algorithm ("Topological sorting of large
+ * networks", CACM 5(11), 1962), its queue linked through the upper half of output[]. Growing plans
+ * are searched backwards, from the steps without successors, since their edges are staged at the
+ * successor. What is left over has, from each step, a way on that stays inside: after as many steps
+ * as the plan has it runs in a circle.
+ *
+ * Memory: none but the plan's own. Threads: whoever fills the plan. Time: O(steps + edges), plus
+ * sorting where edges did not come in order.
+ */
+#include "step.h"
+
+static swarm_status check_fail(struct graph_plan *plan, swarm_status status, const char *text) {
+    swarm__graph_plan_fail(plan, status, text);
+    plan->error.index = SWARM_NONE;
+    return status;
+}
+
+/* The upper half of output[]: link of the search's queue, and then the way on. */
+static uint32_t scratch_get(const struct graph *graph, uint32_t slot) {
+    return (uint32_t)(graph->output[slot] >> 32);
+}
+
+static void scratch_set(struct graph *graph, uint32_t slot, uint32_t value) {
+    graph->output[slot] = (uint64_t)value << 32 | (uint32_t)graph->output[slot];
+}
+
+/* ---- walks over a plan */
+
+bool swarm__graph_plan_step(const struct graph_plan *plan, uint32_t *cursor) {
+    if (*cursor == NONE32) {
+        *cursor = plan->first;
+    } else if (*cursor == plan->last) {
+        *cursor = NONE32;
+    } else {
+        *cursor = plan->is_static ? *cursor + 1 : plan->graph->in_degree[*cursor];
+    }
+    return *cursor != NONE32;
+}
+
+/* Static, between check and link: the lower half of link is the end of a step's row. */
+static uint32_t row_end(const struct graph *graph, uint32_t slot) {
+    return link_first(ATOMIC_LOAD(&graph->link[slot], relaxed));
+}
+
+static uint32_t row_start(const struct graph_plan *plan, uint32_t slot) {
+    return slot == plan->first ? plan->cells.first : row_end(plan->graph, slot - 1);
+}
+
+/* The step in whose row a cell lies: the first whose row ends behind it. */
+static uint32_t row_of(const struct graph_plan *plan, uint32_t cell) {
+    uint32_t low = plan->first, high = plan->last;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (row_end(plan->graph, middle) > cell) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return low;
+}
+
+bool swarm__graph_plan_incoming(const struct graph_plan *plan, uint32_t step, uint32_t *cursor,
+                                uint32_t *out_from, bool *out_delayed) {
+    const struct graph *graph = plan->graph;
+    uint32_t cell = *cursor == NONE32 ? (uint32_t)graph->output[step]
+                                      : ATOMIC_LOAD(&graph->edge_next[*cursor], relaxed);
+
+    *cursor = cell;
+    if (cell == NONE32) {
+        return false;
+    }
+    *out_delayed = (graph->edge_to[cell] & GRAPH_DELAYED) != 0;
+    *out_from = plan->is_static ? row_of(plan, cell) : graph->edge_to[cell] & GRAPH_SLOT;
+    return true;
+}
+
+/* ---- static rows */
+
+/* From counts to beginnings. */
+static void rows_begin(struct graph_plan *plan) {
+    struct graph *graph = plan->graph;
+    uint32_t total = plan->cells.first;
+
+    for (uint32_t slot = plan->first; slot <= plan->last; slot++) {
+        uint64_t word = ATOMIC_LOAD(&graph->link[slot], relaxed);
+
+        ATOMIC_STORE(&graph->link[slot], link_word(link_generation(word), total), relaxed);
+        total += link_first(word);
+    }
+    SWARM_ASSERT(total == plan->cells.next);
+}
+
+/* From sources to destinations; beginnings become ends. True when every cell stays where it is. */
+static bool rows_assign(struct graph_plan *plan) {
+    struct graph *graph = plan->graph;
+    bool in_place = true;
+
+    for (uint32_t cell = plan->cells.first; cell < plan->cells.next; cell++) {
+        uint32_t from = ATOMIC_LOAD(&graph->edge_next[cell], relaxed);
+        uint64_t word = ATOMIC_LOAD(&graph->link[from], relaxed);
+
+        in_place = in_place && link_first(word) == cell;
+        ATOMIC_STORE(&graph->edge_next[cell], link_first(word), relaxed);
+        ATOMIC_STORE(&graph->link[from], word + 1, relaxed);
+    }
+    return in_place;
+}
+
+/* Moves every `to` to its destination; each swap puts one for good. */
+static void rows_permute(struct graph_plan *plan) {
+    struct graph *graph = plan->graph;
+
+    for (uint32_t cell = plan->cells.first; cell < plan->cells.next; cell++) {
+        uint32_t goal = ATOMIC_LOAD(&graph->edge_next[cell], relaxed);
+
+        while (goal != cell) {
+            uint32_t to = graph->edge_to[cell];
+            uint32_t goal_after = ATOMIC_LOAD(&graph->edge_next[goal], relaxed);
+
+            graph->edge_to[cell] = graph->edge_to[goal];
+            graph->edge_to[goal] = to;
+            ATOMIC_STORE(&graph->edge_next[goal], goal, relaxed);
+            goal = goal_after;
+        }
+        ATOMIC_STORE(&graph->edge_next[cell], cell, relaxed);
+    }
+}
+
+/* Lets the value at `at` sink in the heap of `count` edges. */
+static void heap_sink(uint32_t *edges, uint32_t at, uint32_t count) {
+    uint32_t edge = edges[at];
+    uint32_t child;
+
+    while ((child = 2 * at + 1) < count) {
+        if (child + 1 < count && (edges[child + 1] & GRAPH_SLOT) > (edges[child] & GRAPH_SLOT)) {
+            child++;
+        }
+        if ((edges[child] & GRAPH_SLOT) <= (edge & GRAPH_SLOT)) {
+            break;
+        }
+        edges[at] = edges[child];
+        at = child;
+    }
+    edges[at] = edge;
+}
+
+/* Heapsort: in place, no recursion, O(n log n) whatever the caller thought up (Williams 1964). */
+static void row_sort(uint32_t *edges, uint32_t count) {
+    for (uint32_t at = count / 2; at-- != 0;) {
+        heap_sink(edges, at, count);
+    }
+    for (uint32_t last = count; last-- > 1;) {
+        uint32_t largest = edges[0];
+
+        edges[0] = edges[last];
+        edges[last] = largest;
+        heap_sink(edges, 0, last);
+    }
+}
+
+/* Folds neighbours with the same `to`; NONE32 fills the end of the row. Returns how many went. */
+static uint32_t row_fold(struct graph *graph, uint32_t *edges, uint32_t count) {
+    uint32_t kept = 1;
+
+    for (uint32_t i = 1; i < count; i++) {
+        uint32_t to = edges[i] & GRAPH_SLOT;
+
+        if (to == (edges[kept - 1] & GRAPH_SLOT)) {
+            edges[kept - 1] |= edges[i] & GRAPH_DELAYED;
+            graph->in_degree[to]--;
+        } else {
+            edges[kept++] = edges[i];
+        }
+    }
+    for (uint32_t i = kept; i < count; i++) {
+        edges[i] = NONE32;
+    }
+    return count - kept;
+}
+
+static uint32_t row_order(struct graph *graph, uint32_t *edges, uint32_t count) {
+    bool sorted = true, ascending = true; /* the latter: strictly */
+
+    for (uint32_t i = 1; i < count; i++) {
+        uint32_t before = edges[i - 1] & GRAPH_SLOT, here = edges[i] & GRAPH_SLOT;
+
+        sorted = sorted && before <= here;
+        ascending = ascending && before < here;
+    }
+    if (!sorted) {
+        row_sort(edges, count);
+    }
+    return ascending ? 0 : row_fold(graph, edges, count);
+}
+
+static void rows_order(struct graph_plan *plan) {
+    struct graph *graph = plan->graph;
+    uint32_t start = plan->cells.first;
+
+    for (uint32_t slot = plan->first; slot <= plan->last; slot++) {
+        uint32_t end = row_end(graph, slot);
+
+        SWARM_ASSERT(start <= end);
+        if (end - start > 1) {
+            plan->repeated += row_order(graph, &graph->edge_to[start], end - start);
+        }
+        start = end;
+    }
+}
+
+/* Chains the incoming edges of every step, ascending by source: the cells are walked backwards. */
+static void rows_chain(struct graph_plan *plan) {
+    struct graph *graph = plan->graph;
+
+    for (uint32_t cell = plan->cells.next; cell-- > plan->cells.first;) {
+        uint32_t to = graph->edge_to[cell] & GRAPH_SLOT;
+
+        if (graph->edge_to[cell] != NONE32) {
+            ATOMIC_STORE(&graph->edge_next[cell], (uint32_t)graph->output[to], relaxed);
+            graph->output[to] = cell; /* clears the scratch half */
+        }
+    }
+}
+
+/* ---- growing lists */
+
+/* Key of a cell for sorting: older steps first, then by lineage. True: a comes before b, or they
+ * name the same step. */
+static bool cell_before(const struct graph *graph, uint32_t a, uint32_t b) {
+    uint32_t edge_a = graph->edge_to[a], edge_b = graph->edge_to[b];
+    uint64_t lineage_a = graph->lineage[edge_a & GRAPH_SLOT];
+    uint64_t lineage_b = graph->lineage[edge_b & GRAPH_SLOT];
+
+    if (((edge_a ^ edge_b) & GRAPH_OLDER) != 0) {
+        return (edge_a & GRAPH_OLDER) != 0;
+    }
+    if (lineage_a != lineage_b) {
+        return lineage_a < lineage_b;
+    }
+    return (edge_a & GRAPH_SLOT) <= (edge_b & GRAPH_SLOT); /* mixes may collide */
+}
+
+/* Merges two sorted lists. */
+static uint32_t cells_merge(struct graph *graph, uint32_t a, uint32_t b) {
+    uint32_t head = NONE32, tail = NONE32;
+
+    while (a != NONE32 && b != NONE32) {
+        uint32_t *first = cell_before(graph, a, b) ? &a : &b;
+        uint32_t cell = *first;
+
+        *first = ATOMIC_LOAD(&graph->edge_next[cell], relaxed);
+        if (tail == NONE32) {
+            head = cell;
+        } else {
+            ATOMIC_STORE(&graph->edge_next[tail], cell, relaxed);
+        }
+        tail = cell;
+    }
+    a = a != NONE32 ? a : b;
+    if (tail == NONE32) {
+        return a;
+    }
+    ATOMIC_STORE(&graph->edge_next[tail], a, relaxed);
+    return head;
+}
+
+/* Turns a list round; *out_sorted says whether the result ascends: lists grow at their heads, so
+ * most do. */
+static uint32_t cells_reverse(struct graph *graph, uint32_t head, bool *out_sorted) {
+    uint32_t reversed = NONE32;
+
+    *out_sorted = true;
+    while (head != NONE32) {
+        uint32_t next = ATOMIC_LOAD(&graph->edge_next[head], relaxed);
+
+        if (reversed != NONE32) {
+            *out_sorted = *out_sorted && cell_before(graph, head, reversed);
+        }
+        ATOMIC_STORE(&graph->edge_next[head], reversed, relaxed);
+        reversed = head;
+        head = next;
+    }
+    return reversed;
+}
+
+/* Merge sort from the bottom: bin i holds a sorted list of 2^i cells, as in a binary counter. */
+uint32_t swarm__graph_cells_sort(struct graph *graph, uint32_t head) {
+    uint32_t bins[32], sorted = NONE32;
+    bool is_sorted;
+
+    head = cells_reverse(graph, head, &is_sorted);
+    if (is_sorted) {
+        return head;
+    }
+    for (int i = 0; i < 32; i++) {
+        bins[i] = NONE32;
+    }
+    while (head != NONE32) {
+        uint32_t carry = head;
+        int i = 0;
+
+        head = ATOMIC_LOAD(&graph->edge_next[head], relaxed);
+        ATOMIC_STORE(&graph->edge_next[carry], NONE32, relaxed);
+        for (; bins[i] != NONE32; i++) { /* fewer than 2^31 cells: bin 31 stays empty */
+            carry = cells_merge(graph, bins[i], carry);
+            bins[i] = NONE32;
+        }
+        bins[i] = carry;
+    }
+    for (int i = 0; i < 32; i++) {
+        sorted = cells_merge(graph, bins[i], sorted);
+    }
+    return sorted;
+}
+
+/* Sorts a step's incoming edges and drops repeated ones. */
+static void list_order(struct graph_plan *plan, uint32_t slot) {
+    struct graph *graph = plan->graph;
+    uint32_t head = swarm__graph_cells_sort(graph, (uint32_t)graph->output[slot]);
+    uint32_t cell = head;
+
+    graph->output[slot] = head;
+    while (cell != NONE32) {
+        uint32_t next = ATOMIC_LOAD(&graph->edge_next[cell], relaxed);
+        uint32_t from = graph->edge_to[cell] & ~GRAPH_DELAYED;
+
+        if (next == NONE32 || (graph->edge_to[next] & ~GRAPH_DELAYED) != from) {
+            cell = next;
+            continue;
+        }
+        graph->edge_to[cell] |= graph->edge_to[next] & GRAPH_DELAYED;
+        ATOMIC_STORE(&graph->edge_next[cell], ATOMIC_LOAD(&graph->edge_next[next], relaxed),
+                     relaxed);
+        space_give(&graph->edges, next);
+        if ((from & GRAPH_OLDER) != 0) {
+            swarm__graph_unpin(graph, from & GRAPH_SLOT);
+            plan->older--;
+        }
+        plan->repeated++;
+    }
+}
+
+/* ---- cycles: Kahn */
+
+/* A queue of steps, linked through their scratch. */
+struct search {
+    uint32_t first, last, found;
+};
+
+static void search_append(struct graph *graph, struct search *search, uint32_t slot) {
+    scratch_set(graph, slot, NONE32);
+    if (search->last == NONE32) {
+        search->first = slot;
+    } else {
+        scratch_set(graph, search->last, slot);
+    }
+    search->last = slot;
+    search->found++;
+}
+
+/* One count less; at 0 the step joins the queue. pending is nobody else's yet. */
+static void search_count_down(struct graph *graph, struct search *search, uint32_t slot) {
+    uint32_t left = ATOMIC_LOAD(&graph->pending[slot], relaxed) - 1;
+
+    SWARM_ASSERT(left != UINT32_MAX);
+    ATOMIC_STORE(&graph->pending[slot], left, relaxed);
+    if (left == 0) {
+        search_append(graph, search, slot);
+    }
+}
+
+/* What the search goes on to from a step: static its row, growing its incoming edges. */
+static void search_expand(struct graph_plan *plan, struct search *search, uint32_t slot) {
+    struct graph *graph = plan->graph;
+
+    if (plan->is_static) {
+        for (uint32_t cell = row_start(plan, slot);
+             cell < row_end(graph, slot) && graph->edge_to[cell] != NONE32; cell++) {
+            search_count_down(graph, search, graph->edge_to[cell] & GRAPH_SLOT);
+        }
+        return;
+    }
+    for (uint32_t cell = (uint32_t)graph->output[slot]; cell != NONE32;
+         cell = ATOMIC_LOAD(&graph->edge_next[cell], relaxed)) {
+        if ((graph->edge_to[cell] & GRAPH_OLDER) == 0) {
+            search_count_down(graph, search, graph->edge_to[cell] & GRAPH_SLOT);
+        }
+    }
+}
+
+/* Sets what search_expand counts down: static the edges in, growing the edges out. */
+static void search_counts(struct graph_plan *plan) {
+    struct graph *graph = plan->graph;
+
+    for (uint32_t slot = NONE32; swarm__graph_plan_step(plan, &slot);) {
+        ATOMIC_STORE(&graph->pending[slot], plan->is_static ? graph->in_degree[slot] : 0, relaxed);
+    }
+    if (plan->is_static) {
+        return;
+    }
+    for (uint32_t slot = NONE32; swarm__graph_plan_step(plan, &slot);) {
+        for (uint32_t cell = (uint32_t)graph->output[slot]; cell != NONE32;
+             cell = ATOMIC_LOAD(&graph->edge_next[cell], relaxed)) {
+            uint32_t from = graph->edge_to[cell] & GRAPH_SLOT;
+
+            if ((graph->edge_to[cell] & GRAPH_OLDER) == 0) {
+                ATOMIC_STORE(&graph->pending[from], ATOMIC_LOAD(&graph->pending[from], relaxed) + 1,
+                             relaxed);
+            }
+        }
+    }
+}
+
+static bool search_left(const struct graph *graph, uint32_t slot) {
+    return ATOMIC_LOAD(&graph->pending[slot], relaxed) != 0;
+}
+
+/* Notes for the two ends of an edge that are both left over which way leads on inside. */
+static void search_note(const struct graph_plan *plan, uint32_t at, uint32_t onto) {
+    if (search_left(plan->graph, at) && search_left(plan->graph, onto)) {
+        scratch_set(plan->graph, at, onto);
+    }
+}
+
+/* Gives every step that is left over a neighbour to go on to: static its predecessor, growing its
+ * successor. */
+static void search_ways(const struct graph_plan *plan) {
+    const struct graph *graph = plan->graph;
+
+    for (uint32_t slot = NONE32; swarm__graph_plan_step(plan, &slot);) {
+        uint32_t cell = plan->is_static ? row_start(plan, slot) : (uint32_t)graph->output[slot];
+
+        while (plan->is_static ? cell < row_end(graph, slot) && graph->edge_to[cell] != NONE32
+                               : cell != NONE32) {
+            if ((graph->edge_to[cell] & GRAPH_OLDER) == 0) {
+                search_note(plan, graph->edge_to[cell] & GRAPH_SLOT, slot);
+            }
+            cell = plan->is_static ? cell + 1 : ATOMIC_LOAD(&graph->edge_next[cell], relaxed);
+        }
+    }
+}
+
+/* Names an edge of a cycle: error.other is an end of it that error.step waits for. */
+static swarm_status search_name(struct graph_plan *plan) {
+    const struct graph *graph = plan->graph;
+    uint32_t at = NONE32, onto;
+
+    search_ways(plan);
+    while (swarm__graph_plan_step(plan, &at) && !search_left(graph, at)) {
+    }
+    SWARM_ASSERT(at != NONE32);
+    for (uint32_t i = 0; i < plan->count; i++) {
+        at = scratch_get(graph, at);
+        SWARM_ASSERT(search_left(graph, at));
+    }
+    onto = scratch_get(graph, at);
+    check_fail(plan, SWARM_E_CYCLE, "the edges of this plan close a cycle through these two steps");
+    if (plan->is_static) {
+        plan->error.step = at - plan->first;
+        plan->error.other = onto - plan->first;
+    } else {
+        plan->error.step = graph->lineage[onto];
+        plan->error.other = graph->lineage[at];
+    }
+    return plan->error.status;
+}
+
+static swarm_status check_cycles(struct graph_plan *plan) {
+    struct graph *graph = plan->graph;
+    struct search search = {NONE32, NONE32, 0};
+
+    search_counts(plan);
+    for (uint32_t slot = NONE32; swarm__graph_plan_step(plan, &slot);) {
+        if (!search_left(graph, slot)) {
+            search_append(graph, &search, slot);
+        }
+    }
+    while (search.first != NONE32) {
+        uint32_t slot = search.first;
+
+        search_expand(plan, &search, slot);
+        search.first = scratch_get(graph, slot);
+        search.last = search.first != NONE32 ? search.last : NONE32;
+    }
+    SWARM_ASSERT(search.found <= plan->count);
+    return search.found == plan->count ? SWARM_OK : search_name(plan);
+}
+
+/* ---- the check */
+
+static swarm_status check_static(struct graph_plan *plan) {
+    swarm_status status = SWARM_OK;
+
+    rows_begin(plan);
+    if (!rows_assign(plan)) {
+        rows_permute(plan);
+    }
+    rows_order(plan);
+    if (plan->descends) {
+        status = check_cycles(plan);
+    }
+    if (status == SWARM_OK && plan->tracked != 0) {
+        rows_chain(plan);
+    }
+    return status;
+}
+
+/* A continuation has no successors, and nothing in its plan may wait for what waits for it. */
+static swarm_status check_continuation(struct graph_plan *plan) {
+    struct graph *graph = plan->graph;
+
+    for (uint32_t slot = NONE32; swarm__graph_plan_step(plan, &slot);) {
+        for (uint32_t cell = (uint32_t)graph->output[slot]; cell != NONE32;
+             cell = ATOMIC_LOAD(&graph->edge_next[cell], relaxed)) {
+            uint32_t from = graph->edge_to[cell] & GRAPH_SLOT;
+
+            if (from == plan->continuation) {
+                return check_fail(plan, SWARM_E_INVALID,
+                                  "a continuation may have no edges going out");
+            }
+            /* Acquire: as in graph_plan_link, for what the step that ended wrote. */
+            if ((graph->edge_to[cell] & GRAPH_OLDER) != 0 &&
+                link_first(ATOMIC_LOAD(&graph->link[from], acquire)) != GRAPH_CLOSED) {
+                return check_fail(plan, SWARM_E_INVALID,
+                                  "a plan with a continuation may not wait for unfinished steps");
+            }
+        }
+    }
+    return SWARM_OK;
+}
+
+/* What a growing step waits for: its edges and the guard. */
+static void lists_count(struct graph_plan *plan) {
+    struct graph *graph = plan->graph;
+
+    for (uint32_t slot = NONE32; swarm__graph_plan_step(plan, &slot);) {
+        uint32_t count = 1;
+
+        for (uint32_t cell = (uint32_t)graph->output[slot]; cell != NONE32;
+             cell = ATOMIC_LOAD(&graph->edge_next[cell], relaxed)) {
+            count++;
+        }
+        ATOMIC_STORE(&graph->pending[slot], count, relaxed);
+    }
+}
+
+static swarm_status check_growing(struct graph_plan *plan) {
+    swarm_status status = SWARM_OK;
+
+    for (uint32_t slot = NONE32; swarm__graph_plan_step(plan, &slot);) {
+        list_order(plan, slot);
+    }
+    if (plan->continuation != NONE32) {
+        status = check_continuation(plan);
+    }
+    if (status == SWARM_OK && plan->descends) {
+        status = check_cycles(plan);
+    }
+    lists_count(plan); /* after the search, which counts in the same place */
+    return status;
+}
+
+swarm_status swarm__graph_plan_check(struct graph_plan *plan) {
+    if (plan->error.status != SWARM_OK || plan->count == 0) {
+        return plan->error.status;
+    }
+    return plan->is_static ? check_static(plan) : check_growing(plan);
+}

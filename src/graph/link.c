@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * link.c - making a checked plan live, and static regions.
+ *
+ * Static: rows get their final form, then the steps without incoming edges are handed out. No guard
+ * is needed: whoever has predecessors becomes ready through them, and nothing is added later.
+ * Growing, three phases. Link: each staged cell is turned from {from} at the successor into {to} and
+ * pushed on the predecessor's list; inside the plan by plain stores, nobody else has a hold there;
+ * on older steps by CAS. A list that is found closed counts as satisfied: output[] sums these, and
+ * remembers if such a step did not end OK. Publish: GRAPH_STAGED goes, so other plans may name the
+ * step. Start: guard and satisfied edges are subtracted at once. Until then the count is above 0,
+ * so the step can't start, finish and be recycled under the builder (mutant NOGUARD).
+ *
+ * Invariant: pending = predecessors whose lists still hold an edge to the step, plus satisfied edges
+ * not yet subtracted, plus the guard. The scope's open count is raised before the first step can
+ * run, and before the step that brought the plan is counted out (mutant DONEFIRST).
+ *
+ * Memory: none. Threads: whoever fills the plan; regions: the turn.
+ */
+#include "../base/hash.h"
+#include "step.h"
+
+#define WALK_END GRAPH_CLOSED /* cursors: behind the last step */
+
+/* Upper half of output[] between link and start: a step that was needed had not ended OK. */
+#define LINK_POISON (UINT64_C(1) << 32)
+
+/* ---- static */
+
+static uint32_t link_row_count(const struct graph_plan *plan, uint32_t start, uint32_t end) {
+    uint32_t count = end - start;
+
+    if (plan->repeated != 0) {
+        while (count != 0 && plan->graph->edge_to[start + count - 1] == NONE32) {
+            count--;
+        }
+    }
+    return count;
+}
+
+static void link_static(struct graph_plan *plan) {
+    struct graph *graph = plan->graph;
+    uint32_t run = graph->scopes[plan->scope].run, start = plan->cells.first;
+
+    for (uint32_t i = 0; i < plan->count; i++) {
+        uint32_t slot = plan->first + i;
+        uint64_t word = ATOMIC_LOAD(&graph->link[slot], relaxed);
+        uint32_t end = link_first(word);
+
+        if (start != end) {
+            ATOMIC_STORE(&graph->edge_next[start], link_row_count(plan, start, end), relaxed);
+        }
+        ATOMIC_STORE(&graph->link[slot],
+                     link_word(link_generation(word), start != end ? start : NONE32), relaxed);
+        ATOMIC_STORE(&graph->pending[slot], graph->in_degree[slot], relaxed);
+        graph->output[slot] = 0;
+        start = end;
+    }
+    space_claim_keep(&graph->steps, &plan->steps, run);
+    space_claim_keep(&graph->edges, &plan->cells, run);
+}
+
+/* The next step of a region without incoming edges. */
+static bool link_roots(const struct graph *graph, uint32_t end, uint32_t *cursor,
+                       uint32_t *out_slot) {
+    while (*cursor < end) {
+        uint32_t slot = (*cursor)++;
+
+        if (graph->in_degree[slot] == 0) {
+            *out_slot = slot;
+            return true;
+        }
+    }
+    *cursor = WALK_END;
+    return false;
+}
+
+/* ---- growing */
+
+/* The word of a list with one more cell in front; the mark stays once there is an edge with a delay,
+ * for a worker that ends the step must leave those to the turn. */
+static uint64_t link_pushed(uint64_t word, uint32_t cell, bool delayed) {
+    uint32_t first = link_first(word);
+    bool marked = first != NONE32 && (first & GRAPH_DELAYED) != 0;
+
+    return link_word(link_generation(word), cell | (delayed || marked ? GRAPH_DELAYED : 0));
+}
+
+/* The cell behind the one that link_pushed puts in front. */
+static uint32_t link_behind(uint64_t word) {
+    uint32_t first = link_first(word);
+
+    return first != NONE32 ? first & ~GRAPH_DELAYED : NONE32;
+}
+
+/* Inside the plan: the predecessor is not published yet. */
+static void link_own(struct graph *graph, uint32_t from, uint32_t cell, bool delayed) {
+    uint64_t word = ATOMIC_LOAD(&graph->link[from], relaxed);
+
+    SWARM_ASSERT(graph_has(graph, from, GRAPH_STAGED));
+    ATOMIC_STORE(&graph->edge_next[cell], link_behind(word), relaxed);
+    ATOMIC_STORE(&graph->link[from], link_pushed(word, cell, delayed), relaxed);
+}
+
+/* False when the step had ended. */
+static bool link_older(struct graph *graph, uint32_t from, uint32_t cell, bool delayed) {
+    /* Acquire, here and when the CAS fails: pairs with the release exchange of graph_close; a step
+     * that is found closed shows its state and its output (mutant CLOSERLX). */
+    uint64_t word = ATOMIC_LOAD(&graph->link[from], acquire);
+
+    while (link_first(word) != GRAPH_CLOSED) {
+        ATOMIC_STORE(&graph->edge_next[cell], link_behind(word), relaxed);
+        /* Release: the cell, before the acquire exchange of graph_close walks it (mutant LISTRLX). */
+        if (ATOMIC_CAS_WEAK(&graph->link[from], &word, link_pushed(word, cell, delayed), release,
+                            acquire)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* An edge whose predecessor had ended. Returns what it adds to the step's satisfied edges. */
+static uint64_t link_satisfied(struct graph *graph, uint32_t from, uint32_t to, bool delayed) {
+    uint32_t state = kind_state(graph_kind(graph, from));
+
+    SWARM_ASSERT(state_is_terminal(state));
+    if (state != SWARM_STEP_OK) {
+        return LINK_POISON + 1;
+    }
+    if (delayed && graph->hooks.late != NULL) {
+        graph->hooks.late(graph->hooks.context, from, to);
+        return 0;
+    }
+    return 1;
+}
+
+static void link_edges(struct graph *graph, uint32_t to) {
+    uint32_t cell = (uint32_t)graph->output[to];
+    uint64_t satisfied = 0;
+
+    while (cell != NONE32) {
+        uint32_t next = ATOMIC_LOAD(&graph->edge_next[cell], relaxed);
+        uint32_t edge = graph->edge_to[cell], from = edge & GRAPH_SLOT;
+        bool delayed = (edge & GRAPH_DELAYED) != 0;
+
+        graph->edge_to[cell] = to | (edge & GRAPH_DELAYED);
+        if ((edge & GRAPH_OLDER) == 0) {
+            link_own(graph, from, cell, delayed);
+        } else {
+            if (!link_older(graph, from, cell, delayed)) {
+                uint64_t more = link_satisfied(graph, from, to, delayed);
+
+                satisfied = (satisfied | (more & LINK_POISON)) + (more & ~LINK_POISON);
+                space_give(&graph->edges, cell);
+            }
+            swarm__graph_unpin(graph, from);
+        }
+        cell = next;
+    }
+    graph->output[to] = satisfied;
+}
+
+/* Whose continuation it is; a chain of them is kept short: all point to the first caller. */
+static void link_continuation(struct graph_plan *plan) {
+    struct graph *graph = plan->graph;
+    uint32_t caller = plan->caller, origin = swarm__graph_caller(graph, caller);
+
+    SWARM_ASSERT(caller != NONE32);
+    plan->deferred = origin == NONE32;
+    if (plan->deferred) {
+        origin = caller;
+    } else {
+        graph_flag_clear(graph, caller, GRAPH_CONTINUES);
+    }
+    ATOMIC_STORE(&graph->caller[plan->continuation], origin, relaxed);
+    graph_flag_set(graph, plan->continuation, GRAPH_CONTINUES);
+}
+
+static void link_growing(struct graph_plan *plan, uint64_t ordinal) {
+    struct graph *graph = plan->graph;
+    bool is_mixed = ordinal == SWARM_NEVER;
+    uint64_t parent = is_mixed ? graph->lineage[plan->caller] : 0;
+
+    for (uint32_t slot = NONE32; swarm__graph_plan_step(plan, &slot);) {
+        link_edges(graph, slot);
+    }
+    if (plan->continuation != NONE32) {
+        link_continuation(plan);
+    }
+    for (uint32_t slot = NONE32; swarm__graph_plan_step(plan, &slot);) {
+        uint64_t index = graph->lineage[slot];
+        uint32_t kind = graph_kind(graph, slot) & ~((uint32_t)GRAPH_STAGED << 20);
+
+        graph->lineage[slot] = is_mixed ? GRAPH_MIXED | hash_mix64(parent, index) : ordinal + index;
+        /* Release: pairs with the acquire load of plan_edge_older (mutant KINDRLX). */
+        ATOMIC_STORE(&graph->kind[slot], kind, release);
+    }
+}
+
+void swarm__graph_plan_link(struct graph_plan *plan, uint64_t ordinal) {
+    struct graph *graph = plan->graph;
+
+    SWARM_ASSERT(plan->error.status == SWARM_OK);
+    SWARM_ASSERT(!plan->is_static || ordinal == 0);
+    SWARM_ASSERT(ordinal != SWARM_NEVER || plan->caller != NONE32);
+    /* Relaxed: who counts these steps out got them from the plan's start, later. */
+    (void)ATOMIC_ADD(&graph->scopes[plan->scope].open, plan->count, relaxed);
+    (void)ATOMIC_ADD(&graph->live, plan->count, relaxed);
+    if (plan->is_static) {
+        link_static(plan);
+    } else {
+        link_growing(plan, ordinal);
+    }
+}
+
+/* ---- start */
+
+/* Drops one guard, and the edges that were satisfied. True when the step became ready. */
+static bool link_release_guard(struct graph *graph, uint32_t slot, bool *out_poisoned) {
+    uint64_t satisfied = graph->output[slot];
+
+    graph->output[slot] = 0; /* the builder's last touch is the count below (mutant TOUCH) */
+    return graph_drop(graph, slot, (uint32_t)satisfied + 1, satisfied >= LINK_POISON, out_poisoned);
+}
+
+bool swarm__graph_plan_start(struct graph_plan *plan, uint32_t *cursor, uint32_t *out_slot,
+                             bool *out_poisoned) {
+    struct graph *graph = plan->graph;
+
+    *cursor = *cursor == NONE32 ? plan->first : *cursor;
+    if (*cursor == NONE32) {
+        return false; /* an empty plan */
+    }
+    if (plan->is_static) {
+        *out_poisoned = false;
+        return link_roots(graph, plan->first + plan->count, cursor, out_slot);
+    }
+    while (*cursor != WALK_END) {
+        uint32_t slot = *cursor;
+
+        /* Before the drop: afterwards the step may be gone, and its slot somebody else's. */
+        *cursor = slot != plan->last ? graph->in_degree[slot] : WALK_END;
+        if (link_release_guard(graph, slot, out_poisoned)) {
+            *out_slot = slot;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- regions */
+
+void swarm__graph_region_reset(struct graph *graph, uint32_t run) {
+    const struct span *span = &graph->steps.spans[run];
+
+    for (uint32_t slot = span->first; slot < span_end(span); slot++) {
+        uint32_t kind = graph_kind(graph, slot);
+
+        SWARM_ASSERT(ATOMIC_LOAD(&graph->pending[slot], relaxed) == graph->in_degree[slot]);
+        ATOMIC_STORE(&graph->kind[slot], kind_with_state(kind, SWARM_STEP_PENDING), relaxed);
+    }
+    (void)ATOMIC_ADD(&graph->scopes[run].open, span->count, relaxed);
+}
+
+bool swarm__graph_region_start(struct graph *graph, uint32_t run, uint32_t *cursor,
+                               uint32_t *out_slot) {
+    const struct span *span = &graph->steps.spans[run];
+
+    *cursor = *cursor == NONE32 ? span->first : *cursor;
+    return link_roots(graph, span_end(span), cursor, out_slot);
+}
+
+void swarm__graph_region_free(struct graph *graph, uint32_t run) {
+    const struct span *span = &graph->steps.spans[run];
+
+    for (uint32_t slot = span->first; slot < span_end(span); slot++) {
+        uint32_t generation = link_generation(ATOMIC_LOAD(&graph->link[slot], relaxed));
+
+        if (graph_has(graph, slot, GRAPH_RANGE)) {
+            swarm__range_free(graph, slot);
+        }
+        ATOMIC_STORE(&graph->link[slot], link_word(generation_after(generation), NONE32), relaxed);
+    }
+    (void)ATOMIC_SUB(&graph->live, span->count, relaxed);
+    space_span_free(&graph->steps, run);
+    space_span_free(&graph->edges, run);
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * space.h - how static and growing runs share one array of cells (slots of steps, or edges).
+ *
+ *     0 [span][gap][span]   ... low |  free  | high ...  [growing cells] capacity
+ *
+ * A static run has one span of contiguous cells. Spans lie from the bottom, in gaps that spans given
+ * back left, or above all of them. Only the turn opens one, one at a time, so their list is plain.
+ * Growing cells come one by one, from any thread: returned ones from a pool, new ones from `high`
+ * downwards. `low` and `high` are the two halves of one word, `bounds`, and each side moves its half
+ * by a CAS of the whole word: so the two parts cannot cross, whoever comes first. `high` never rises:
+ * a growing cell goes to the pool and stays growing.
+ *
+ * A claim is a gap that is being filled. How much will be needed is not known, so it takes the
+ * largest gap; the one above all spans ends at `high`, which may move: there the claim raises `low`
+ * in front of itself, and gives the rest back at the end.
+ *
+ * Invariant: spans are disjoint and ascending; all end at or below low; low <= high <= capacity.
+ *
+ * Memory: the caller's. Threads: claims and spans by the turn; space_take, space_give by all.
+ */
+#ifndef SWARM_GRAPH_SPACE_H
+#define SWARM_GRAPH_SPACE_H
+
+#include "../base/pool.h"
+
+#define SPACE_RESERVE                                                                              \
+    64 /* cells that a claim reserves at least, where growing runs may take them */
+
+/* Cells of a static run. */
+struct span {
+    uint32_t first, count;
+    uint32_t next; /* run of the span above, or NONE32 */
+};
+
+struct space {
+    struct pool pool;   /* growing cells given back; its own counter `fresh` stays at the end */
+    atomic_u64 bounds;  /* high << 32 | low */
+    struct span *spans; /* of each run; count 0: none */
+    uint32_t lowest;    /* run of the lowest span, or NONE32 */
+    uint32_t runs;
+    uint32_t capacity;
+    bool growing; /* else nobody takes single cells */
+};
+
+struct claim {
+    uint32_t first; /* cells first .. next - 1 are in use */
+    uint32_t next;
+    uint32_t limit; /* next .. limit - 1 are reserved */
+    uint32_t below; /* run of the span below the gap, or NONE32 */
+    bool top;       /* the gap lies above all spans */
+};
+
+static inline uint32_t space_low(uint64_t bounds) {
+    return (uint32_t)bounds;
+}
+
+static inline uint32_t space_high(uint64_t bounds) {
+    return (uint32_t)(bounds >> 32);
+}
+
+static inline uint64_t space_word(uint32_t low, uint32_t high) {
+    return (uint64_t)high << 32 | low;
+}
+
+static inline void space_init(struct space *space, atomic_u32 *links, uint32_t capacity,
+                              struct span *spans, uint32_t runs) {
+    pool_init(&space->pool, links, capacity);
+    /* The pool's fresh cells come from `bounds`: it keeps those that were given back only. */
+    ATOMIC_STORE(&space->pool.fresh, capacity, relaxed);
+    ATOMIC_STORE(&space->bounds, space_word(0, capacity), relaxed);
+    space->spans = spans;
+    space->lowest = NONE32;
+    space->runs = runs;
+    space->capacity = capacity;
+    space->growing = true;
+    for (uint32_t run = 0; run < runs; run++) {
+        spans[run].first = 0;
+        spans[run].count = 0;
+        spans[run].next = NONE32;
+    }
+}
+
+/* ---- growing cells: any thread */
+
+/* A cell that no growing run had before. *out_fresh tells: it may have been in a span. */
+static inline uint32_t space_take(struct space *space, bool *out_fresh) {
+    uint32_t cell = pool_pop(&space->pool);
+    /* Acquire, here and in the CAS: pairs with the release CAS of space_low_move; what the turn
+     * wrote in a cell of a span that it gave back is seen by its next owner (mutant LOWRLX). */
+    uint64_t bounds;
+
+    *out_fresh = cell == NONE32;
+    if (cell != NONE32) {
+        return cell;
+    }
+    bounds = ATOMIC_LOAD(&space->bounds, acquire);
+    while (space_low(bounds) < space_high(bounds)) {
+        cell = space_high(bounds) - 1;
+        if (ATOMIC_CAS_WEAK(&space->bounds, &bounds, space_word(space_low(bounds), cell), acquire,
+                            acquire)) {
+            return cell;
+        }
+    }
+    return NONE32;
+}
+
+static inline void space_give(struct space *space, uint32_t cell) {
+    pool_push(&space->pool, cell);
+}
+
+/* ---- spans: the turn */
+
+static inline uint32_t span_end(const struct span *span) {
+    return span->first + span->count;
+}
+
+/* Moves `low` to a place that the turn may choose: up to what is free, or down. False: no room. */
+static inline bool space_low_move(struct space *space, uint32_t low) {
+    uint64_t bounds = ATOMIC_LOAD(&space->bounds, relaxed); /* a guess: the CAS checks it */
+
+    do {
+        if (low > space_high(bounds)) {
+            return false;
+        }
+        /* Release: pairs with the acquire of space_take. */
+    } while (!ATOMIC_CAS_WEAK(&space->bounds, &bounds, space_word(low, space_high(bounds)), release,
+                              relaxed));
+    return true;
+}
+
+/* Where the span of a run begins, or what lies above all spans. */
+static inline uint32_t space_gap_end(const struct space *space, uint32_t above) {
+    return above != NONE32 ? space->spans[above].first
+                           : space_high(ATOMIC_LOAD(&space->bounds, relaxed));
+}
+
+/* Opens a claim on the largest gap. */
+static inline void space_claim(const struct space *space, struct claim *claim) {
+    uint32_t below = NONE32, above = space->lowest, first = 0, largest = 0;
+    bool done = false;
+
+    claim->first = claim->next = claim->limit = 0;
+    claim->below = NONE32;
+    claim->top = above == NONE32;
+    for (uint32_t left = space->runs + 1; left != 0 && !done; left--) {
+        uint32_t size = space_gap_end(space, above) - first;
+
+        if (size > largest) {
+            largest = size;
+            claim->first = claim->next = first;
+            claim->limit = above != NONE32 ? first + size : first;
+            claim->below = below;
+            claim->top = above == NONE32;
+        }
+        done = above == NONE32;
+        if (!done) {
+            below = above;
+            first = span_end(&space->spans[below]);
+            above = space->spans[below].next;
+        }
+    }
+}
+
+/* Makes room for one more cell. False: there is none. */
+static inline bool space_claim_more(struct space *space, struct claim *claim) {
+    uint32_t high = space_high(ATOMIC_LOAD(&space->bounds, relaxed));
+    uint32_t size = claim->next - claim->first;
+    uint32_t want = size > SPACE_RESERVE ? size : SPACE_RESERVE;
+
+    SWARM_ASSERT(claim->next == claim->limit);
+    if (!claim->top || claim->limit >= high) {
+        return false;
+    }
+    if (!space->growing || want > high - claim->limit) {
+        want = high - claim->limit; /* nobody else takes any, or this is all that is left */
+    }
+    while (!space_low_move(space, claim->limit + want)) {
+        want /= 2; /* growing runs were faster */
+        if (want == 0) {
+            return false;
+        }
+    }
+    claim->limit += want;
+    return true;
+}
+
+/* The next cell of a claim, or NONE32. */
+static inline uint32_t space_claim_take(struct space *space, struct claim *claim) {
+    if (claim->next == claim->limit && !space_claim_more(space, claim)) {
+        return NONE32;
+    }
+    SWARM_ASSERT(claim->next < claim->limit);
+    return claim->next++;
+}
+
+/* Ends a claim: what was taken becomes the span of a run, the rest goes back. */
+static inline void space_claim_keep(struct space *space, struct claim *claim, uint32_t run) {
+    struct span *span = &space->spans[run];
+    bool moved = true;
+
+    SWARM_ASSERT(span->count == 0);
+    if (claim->next != claim->first) {
+        uint32_t *link = claim->below != NONE32 ? &space->spans[claim->below].next : &space->lowest;
+
+        span->first = claim->first;
+        span->count = claim->next - claim->first;
+        span->next = *link;
+        *link = run;
+    }
+    if (claim->top) {
+        moved = space_low_move(space, claim->next);
+    }
+    SWARM_ASSERT(moved); /* down always goes */
+    (void)moved;
+    claim->limit = claim->next;
+}
+
+/* Ends a claim and gives back all of it. */
+static inline void space_claim_drop(struct space *space, struct claim *claim) {
+    bool moved = !claim->top || space_low_move(space, claim->first);
+
+    SWARM_ASSERT(moved);
+    (void)moved;
+    claim->next = claim->limit = claim->first;
+}
+
+/* Gives the span of a run back, if it has one. */
+static inline void space_span_free(struct space *space, uint32_t run) {
+    struct span *span = &space->spans[run];
+    uint32_t *link = &space->lowest;
+    uint32_t end = 0;
+    bool moved = true;
+
+    if (span->count == 0) {
+        return;
+    }
+    for (uint32_t left = space->runs; *link != run && left != 0; left--) {
+        end = span_end(&space->spans[*link]);
+        link = &space->spans[*link].next;
+    }
+    SWARM_ASSERT(*link == run);
+    *link = span->next;
+    if (span->next == NONE32) {
+        moved = space_low_move(space, end); /* it was the highest: the free part grows */
+    }
+    SWARM_ASSERT(moved);
+    (void)moved;
+    span->count = 0;
+    span->next = NONE32;
+}
+
+/* While nobody works on it: see the invariant above. */
+static inline bool space_invariant(const struct space *space) {
+    uint64_t bounds = ATOMIC_LOAD(&space->bounds, relaxed);
+    uint32_t end = 0, count = 0;
+
+    for (uint32_t run = space->lowest; run != NONE32; run = space->spans[run].next) {
+        if (run >= space->runs || space->spans[run].count == 0 || count == space->runs ||
+            space->spans[run].first < end) {
+            return false;
+        }
+        end = span_end(&space->spans[run]);
+        count++;
+    }
+    return end <= space_low(bounds) && space_low(bounds) <= space_high(bounds) &&
+           space_high(bounds) <= space->capacity && pool_invariant(&space->pool, NULL);
+}
+
+#endif

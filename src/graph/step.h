@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * step.h - what plan.c, link.c, step.c, worker.c and range.c share: the life of one step.
+ *
+ * A growing step's slot goes through: taken (refs 1, GRAPH_STAGED) - linked - started (guard gone) -
+ * ready (pending 0) - run - ended (link CLOSED, state terminal) - refs 0 - generation raised - pool.
+ * A static step's slot goes through: taken - started - ready - run - ended, again and again, until
+ * its region is freed and the generation raised.
+ *
+ * Who may touch what: while pending counts, anybody who holds an edge may count it down, and nobody
+ * does anything else. The one that brings it to 0 owns the step, hands it on through deque, overflow
+ * or mailbox, and whoever runs it owns it until it ends. After that only its output, its state and
+ * its closed link are read.
+ *
+ * Threads: any, under that rule.
+ */
+#ifndef SWARM_GRAPH_STEP_H
+#define SWARM_GRAPH_STEP_H
+
+#include "graph.h"
+
+static inline uint64_t link_word(uint32_t generation, uint32_t first) {
+    return (uint64_t)generation << 32 | first;
+}
+
+static inline uint32_t link_generation(uint64_t word) {
+    return (uint32_t)(word >> 32);
+}
+
+static inline uint32_t link_first(uint64_t word) {
+    return (uint32_t)word;
+}
+
+/* The generation after this one; 0 would make the null handle. */
+static inline uint32_t generation_after(uint32_t generation) {
+    return generation != UINT32_MAX ? generation + 1 : 1;
+}
+
+static inline bool state_is_terminal(uint32_t state) {
+    return state >= SWARM_STEP_OK;
+}
+
+static inline uint32_t graph_kind(const struct graph *graph, uint32_t slot) {
+    return ATOMIC_LOAD(&graph->kind[slot], relaxed);
+}
+
+static inline bool graph_has(const struct graph *graph, uint32_t slot, uint32_t flag) {
+    return (kind_flags(graph_kind(graph, slot)) & flag) != 0;
+}
+
+/* By whoever may touch the step alone. */
+static inline void graph_flag_set(struct graph *graph, uint32_t slot, uint32_t flag) {
+    ATOMIC_STORE(&graph->kind[slot], graph_kind(graph, slot) | flag << 20, relaxed);
+}
+
+static inline void graph_flag_clear(struct graph *graph, uint32_t slot, uint32_t flag) {
+    ATOMIC_STORE(&graph->kind[slot], graph_kind(graph, slot) & ~(flag << 20), relaxed);
+}
+
+static inline void graph_signal(struct graph *graph) {
+    if (graph->hooks.signal != NULL) {
+        graph->hooks.signal(graph->hooks.context);
+    }
+}
+
+/* One predecessor less, or a guard and `count - 1` predecessors. True for exactly one caller: the
+ * step is ready. */
+static inline bool graph_drop(struct graph *graph, uint32_t slot, uint32_t count, bool poison,
+                              bool *out_poisoned) {
+    atomic_u32 *pending = &graph->pending[slot];
+    uint32_t before;
+
+    /* The elision: whoever finds exactly what it brings is the last one and need not write. Nobody
+     * can raise the count any more: no edge is added into a step that was linked. (Should late edges
+     * come, an OPEN bit in the word, set at link, must force the subtraction.)
+     * Acquire: pairs with the release of the other predecessors' subtraction below: their outputs
+     * are visible to the step (mutant ELRLX). */
+    before = ATOMIC_LOAD(pending, acquire);
+    if ((before & ~GRAPH_POISON) != count) {
+        if (poison) {
+            /* Comes before the subtraction, which carries it to whoever is last. */
+            (void)ATOMIC_OR(pending, GRAPH_POISON, relaxed);
+        }
+        /* Release: what this predecessor wrote; acquire: what the others did (mutant DEPRLX). */
+        before = ATOMIC_SUB(pending, count, acq_rel);
+        SWARM_ASSERT((before & ~GRAPH_POISON) >= count);
+        if ((before & ~GRAPH_POISON) != count) {
+            return false;
+        }
+    }
+    *out_poisoned = poison || (before & GRAPH_POISON) != 0;
+    if (*out_poisoned) {
+        graph_flag_set(graph, slot, GRAPH_SPOILT);
+    }
+    return true;
+}
+
+/* ---- references of growing steps */
+
+/* Keeps a step from being recycled. False: it has been, or is another step by now. */
+static inline bool graph_pin_slot(struct graph *graph, uint32_t slot) {
+    uint32_t refs = ATOMIC_LOAD(&graph->refs[slot], relaxed);
+
+    while (refs != 0) {
+        /* Acquire: pairs with the release store of graph_plan_add, so that the generation read after
+         * it is not older than the reference that was taken (mutant PINRLX). */
+        if (ATOMIC_CAS_WEAK(&graph->refs[slot], &refs, refs + 1, acquire, relaxed)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* True when that was the last one. */
+static inline bool graph_drop_ref(struct graph *graph, uint32_t slot) {
+    /* Release: this thread's last touch of the step; acquire: everybody else's, before the slot is
+     * given to somebody new (mutant REFRLX). */
+    uint32_t before = ATOMIC_SUB(&graph->refs[slot], 1, acq_rel);
+
+    SWARM_ASSERT(before != 0);
+    return before == 1;
+}
+
+/* Gives a slot back that nobody refers to. The generation is raised first (mutant GENLATE); a slot
+ * whose generation would come round is retired: nothing ever refers to it again. */
+static inline void graph_slot_free(struct graph *graph, uint32_t slot) {
+    uint32_t generation = link_generation(ATOMIC_LOAD(&graph->link[slot], relaxed));
+
+    SWARM_ASSERT(ATOMIC_LOAD(&graph->refs[slot], relaxed) == 0);
+    SWARM_ASSERT(generation != 0);
+    if (generation == UINT32_MAX) {
+        return;
+    }
+    /* Published by the pool's push and pop; stale handles compare it (mutant NOGEN). */
+    ATOMIC_STORE(&graph->link[slot], link_word(generation + 1, NONE32), relaxed);
+    space_give(&graph->steps, slot);
+}
+
+/* ---- shared between the .c files */
+
+/* Posts a step to the turn and says so. */
+void swarm__graph_post(struct graph *graph, uint32_t slot);
+/* Drops a pin that any thread had: whoever is last recycles the step or, tracked, posts it. */
+void swarm__graph_unpin(struct graph *graph, uint32_t slot);
+/* A scope's count reached 0. */
+void swarm__scope_emptied(struct graph *graph, uint32_t scope);
+/* Sorts a list of cells by the steps that they name: older ones first, then by lineage. */
+uint32_t swarm__graph_cells_sort(struct graph *graph, uint32_t head);
+/* Gives a list of cells back. */
+void swarm__graph_cells_free(struct graph *graph, uint32_t head);
+
+/* ---- range steps */
+
+/* A live range step. A growing one gives its record back when it ends; a static one keeps it. */
+struct graph_range {
+    uint64_t first, count;
+    atomic_u64 next;    /* calls below it are claimed: 0..count */
+    atomic_u64 sum;     /* of the values */
+    atomic_u64 failed;  /* smallest index that failed << 4 | outcome; SWARM_NEVER: none */
+    atomic_u32 holders; /* copies of the step's item in deques and hands */
+};
+
+#define RANGE_COUNT_MAX (UINT64_C(1) << 59)
+
+/* Makes a range's record, or makes it fresh for another run. */
+void swarm__range_reset(struct graph_range *range);
+/* Gives the record of a range step back. */
+void swarm__range_free(struct graph *graph, uint32_t slot);
+
+#endif

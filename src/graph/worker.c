@@ -1,0 +1,608 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker.c - the worker loop: run a step, count its successors down, go on with the first that
+ * became ready; others go into the worker's deque, where thieves find them.
+ *
+ * The loop holds one step "in hand". Nothing recurses and nothing is allocated: a chain of any length
+ * runs in one stack frame. When the hand is empty: own deque, then the overflow (taken whole), then
+ * other workers' deques, from a random one on, twice. A step with more than WORKER_ROW_MAX successors
+ * keeps the lower half of its row and pushes the upper, again and again, so that fan-out is shared
+ * and costs O(log n) pushes. (Blumofe and Leiserson, "Scheduling multithreaded computations by work
+ * stealing", JACM 46(5), 1999.)
+ *
+ * Counting ends: a worker keeps the number of ended steps to itself and subtracts it from the scope
+ * when it turns to another scope or leaves, so no write is shared per step. A scope's count therefore
+ * reaches 0 only after the last worker's last touch of its steps.
+ *
+ * Quiet: `active` holds the workers inside and how often one came in. A worker comes in by an add
+ * and a seq_cst fence (F1) before it looks for work, and leaves after it emptied its hand and
+ * counts. The turn, which alone releases steps, reads active (no worker inside), looks at overflow
+ * and deques (nothing there), passes a seq_cst fence (F2) and reads active again: the same. Then
+ * nothing is ready or running. For the first reading is an acquire of the release by which each
+ * worker left: all that workers pushed is visible to the looks. And had a worker come in and taken
+ * what the looks missed, they would have read what it wrote after F1; so F1 came before F2, and the
+ * second reading would have shown its add. (C11 7.17.3; C++20 [atomics.order] 4.4.)
+ *
+ * Memory: none. Threads: one an index.
+ */
+#include "worker.h"
+
+/* ---- publishing */
+
+static uint64_t row_item(uint32_t first, uint32_t count, bool poison) {
+    SWARM_ASSERT(first < ITEM_POISON);
+    return ITEM_ROW | (uint64_t)count << 32 | (poison ? ITEM_POISON : 0) | first;
+}
+
+static inline bool worker_push(struct worker *worker, uint64_t item) {
+    struct graph *graph = worker->graph;
+    bool tell = graph->parks && deque_looks_empty(&worker->deque);
+
+    if (!deque_push(&worker->deque, item)) {
+        if ((item & ITEM_ROW) != 0) {
+            return false;
+        }
+        stack_push(&graph->overflow, (uint32_t)item);
+        tell = true;
+    }
+    if (tell) {
+        graph_notify(graph);
+    }
+    return true;
+}
+
+bool swarm__worker_offer(struct worker *worker, uint32_t slot) {
+    bool pushed = deque_push(&worker->deque, slot);
+
+    if (pushed) {
+        graph_notify(worker->graph);
+    }
+    return pushed;
+}
+
+/* A step became ready. Agent steps go to the turn at once: they must not wait behind what this worker
+ * runs next. Returns what to run next. */
+static inline uint32_t worker_ready(struct worker *worker, uint32_t slot, uint32_t hand) {
+    if (graph_has(worker->graph, slot, GRAPH_AGENT)) {
+        swarm__graph_post(worker->graph, slot);
+        return hand;
+    }
+    if (hand == NONE32) {
+        return slot;
+    }
+    (void)worker_push(worker, slot); /* a step always finds room */
+    return hand;
+}
+
+/* Counts down a row, or the part of it that is not left to others. */
+static inline uint32_t worker_row(struct worker *worker, uint32_t first, uint32_t count,
+                                  bool poison, uint32_t hand) {
+    struct graph *graph = worker->graph;
+    const uint32_t *edge_to = graph->edge_to;
+
+    while (count > WORKER_ROW_MAX) {
+        uint32_t half = count / 2;
+
+        if (!worker_push(worker, row_item(first + count - half, half, poison))) {
+            break; /* no room: walk it here */
+        }
+        count -= half;
+    }
+    for (uint32_t cell = first; cell < first + count; cell++) {
+        uint32_t to = edge_to[cell] & GRAPH_SLOT;
+        bool poisoned;
+
+        if (graph_drop(graph, to, 1, poison, &poisoned)) {
+            hand = worker_ready(worker, to, hand);
+        }
+    }
+    return hand;
+}
+
+/* ---- counts */
+
+static void worker_flush_freed(struct worker *worker) {
+    (void)ATOMIC_SUB(&worker->graph->live, worker->freed, relaxed);
+    worker->freed = 0;
+}
+
+void swarm__worker_flush(struct worker *worker) {
+    struct scope *scope = &worker->graph->scopes[worker->scope];
+    uint64_t ended = worker->ended, ok = ended - worker->skipped - worker->stopped, before;
+
+    if (worker->freed != 0) {
+        worker_flush_freed(worker);
+    }
+    if (ended == 0) {
+        return;
+    }
+    (void)ATOMIC_ADD(&scope->ok, ok, relaxed); /* these go out with the release below */
+    (void)ATOMIC_ADD(&scope->skipped, worker->skipped, relaxed);
+    (void)ATOMIC_ADD(&scope->stopped, worker->stopped, relaxed);
+    worker->ended = worker->skipped = worker->stopped = 0;
+    /* Release: the steps' outputs and the counts above; acquire: those of other workers. Pairs with
+     * the loads of graph_take_quiet (mutant ENDRLX). */
+    before = ATOMIC_SUB(&scope->open, ended, acq_rel);
+    SWARM_ASSERT(before >= ended);
+    if (before == ended) {
+        swarm__scope_emptied(worker->graph, worker->scope);
+        graph_signal(worker->graph);
+    }
+}
+
+static inline void worker_enter_scope(struct worker *worker, uint32_t scope) {
+    if (worker->scope != scope) {
+        swarm__worker_flush(worker);
+        worker->scope = scope;
+    }
+}
+
+/* ---- ends */
+
+/* Hands a call step that ran to the turn. */
+static void worker_cross(struct worker *worker, uint32_t slot, swarm_outcome outcome,
+                         uint64_t value) {
+    struct graph *graph = worker->graph;
+
+    graph_flag_set(graph, slot, GRAPH_CROSSED);
+    graph->hooks.leave(graph->hooks.context, &worker->frame, outcome, value);
+    swarm__graph_post(graph, slot);
+}
+
+static inline uint32_t worker_end_static(struct worker *worker, uint32_t slot, uint32_t state,
+                                         uint32_t hand) {
+    struct graph *graph = worker->graph;
+    uint32_t first, count;
+
+    ATOMIC_STORE(&graph->pending[slot], graph->in_degree[slot], relaxed); /* for the next time */
+    first = graph_row(graph, slot, &count);
+    return worker_row(worker, first, count, state != SWARM_STEP_OK, hand);
+}
+
+/* The list has edges with a delay: the turn walks it, and ends the step. */
+static void worker_leave_list(struct worker *worker, uint32_t slot, uint32_t first) {
+    struct call_frame *frame = &worker->frame;
+    uint64_t value = worker->graph->output[slot];
+
+    worker->graph->argument[slot] = first;
+    if (frame->slot != slot) { /* a caller that ends with its continuation */
+        frame->slot = slot;
+        frame->call.step = swarm__graph_handle(worker->graph, slot);
+        frame->has_result = false;
+    }
+    worker_cross(worker, slot, SWARM_OUTCOME_OK, value);
+}
+
+/* Walks a closed list. */
+static inline uint32_t worker_list(struct worker *worker, uint32_t first, bool poison,
+                                   uint32_t hand) {
+    struct graph *graph = worker->graph;
+    uint32_t cell = first, last = NONE32;
+
+    while (cell != NONE32) {
+        uint32_t to = graph->edge_to[cell] & GRAPH_SLOT;
+        bool poisoned;
+
+        last = cell;
+        cell = ATOMIC_LOAD(&graph->edge_next[cell], relaxed);
+        if (graph_drop(graph, to, 1, poison, &poisoned)) {
+            hand = worker_ready(worker, to, hand);
+        }
+    }
+    if (last != NONE32) {
+        pool_push_chain(&graph->edges.pool, first, last); /* still joined as the list was */
+    }
+    return hand;
+}
+
+static inline uint32_t worker_end_growing(struct worker *worker, uint32_t slot, uint32_t state,
+                                          uint32_t hand) {
+    struct graph *graph = worker->graph;
+    uint32_t first = graph_close(graph, slot);
+    bool poison = state != SWARM_STEP_OK;
+
+    SWARM_ASSERT(first != GRAPH_CLOSED);
+    if (!poison && graph_is_marked(first)) {
+        worker->ended--; /* the turn counts it out */
+        worker_leave_list(worker, slot, first);
+        return hand;
+    }
+    hand = worker_list(worker, graph_unmarked(first), poison, hand);
+    if (graph_drop_ref(graph, slot)) {
+        worker->freed++;
+        graph_slot_free(graph, slot);
+    }
+    return hand;
+}
+
+static inline uint32_t worker_end(struct worker *worker, uint32_t slot, uint32_t state,
+                                  uint32_t hand) {
+    struct graph *graph = worker->graph;
+    uint32_t kind = graph_kind(graph, slot) & ~((uint32_t)GRAPH_SPOILT << 20);
+
+    SWARM_ASSERT(state_is_terminal(state));
+    SWARM_ASSERT(worker->scope == graph->scope[slot]);
+    ATOMIC_STORE(&graph->kind[slot], kind_with_state(kind, state), relaxed);
+    worker->ended++;
+    worker->skipped += state == SWARM_STEP_SKIPPED;
+    worker->stopped += state == SWARM_STEP_CANCELLED;
+    return (kind_flags(kind) & GRAPH_STATIC) != 0 ? worker_end_static(worker, slot, state, hand)
+                                                  : worker_end_growing(worker, slot, state, hand);
+}
+
+/* ---- running */
+
+static inline void worker_frame(struct worker *worker, uint32_t slot, uint64_t argument) {
+    struct call_frame *frame = &worker->frame;
+    uint64_t word = ATOMIC_LOAD(&worker->graph->link[slot], relaxed);
+
+    frame->call.step.id = link_word(link_generation(word), slot);
+    frame->call.argument = argument;
+    frame->call.inputs = 0;
+    frame->plan = NULL;
+    frame->slot = slot;
+    frame->has_result = false;
+    frame->broken = false;
+}
+
+void swarm__worker_frame(struct worker *worker, uint32_t slot, uint64_t argument) {
+    worker_frame(worker, slot, argument);
+}
+
+static inline swarm_outcome worker_invoke(struct worker *worker, uint64_t *out_value) {
+    struct graph *graph = worker->graph;
+    uint32_t kind = graph_kind(graph, worker->frame.slot);
+    const struct graph_function *function = &graph->functions[kind_function(kind)];
+
+    *out_value = 0;
+    return function->function(function->context, &worker->frame.call, out_value);
+}
+
+swarm_outcome swarm__worker_call(struct worker *worker, uint32_t slot, uint64_t argument,
+                                 uint64_t *out_value) {
+    worker_frame(worker, slot, argument);
+    return worker_invoke(worker, out_value);
+}
+
+/* ---- call plans */
+
+/* Links a plan of plain call steps and starts it. */
+static uint32_t worker_link(struct worker *worker, struct graph_plan *plan, uint32_t hand) {
+    struct graph *graph = worker->graph;
+    uint32_t cursor = NONE32, slot;
+    bool poisoned;
+
+    (void)ATOMIC_ADD(&graph->scopes[plan->scope].added, plan->count, relaxed);
+    swarm__graph_plan_link(plan, SWARM_NEVER);
+    while (swarm__graph_plan_start(plan, &cursor, &slot, &poisoned)) {
+        hand = worker_ready(worker, slot, hand);
+    }
+    return hand;
+}
+
+static struct graph_plan *frame_plan(const struct call_frame *frame) {
+    return (struct graph_plan *)(void *)frame->plan; /* its first member */
+}
+
+static void worker_plan_done(struct worker *worker) {
+    struct swarm_plan *plan = worker->frame.plan;
+
+    worker->frame.plan = NULL;
+    worker->graph->hooks.plan_done(worker->graph->hooks.context, plan);
+}
+
+/* Judges outcome and plan of a call: a plan of a step that failed is dropped. */
+static swarm_outcome worker_judge(struct worker *worker, swarm_outcome outcome) {
+    struct call_frame *frame = &worker->frame;
+
+    frame->error.status = SWARM_OK;
+    if (frame->broken && outcome == SWARM_OUTCOME_OK) {
+        outcome = SWARM_OUTCOME_GARBAGE;
+    }
+    if (frame->plan != NULL && outcome != SWARM_OUTCOME_OK) {
+        swarm__graph_plan_undo(frame_plan(frame));
+        worker_plan_done(worker);
+    }
+    return outcome;
+}
+
+/* Applies the plan of a plain step that went well. It stays in the frame if it holds tracked steps:
+ * the turn applies it. */
+static swarm_outcome worker_apply(struct worker *worker, bool *out_deferred, uint32_t *out_hand) {
+    struct graph_plan *plan = frame_plan(&worker->frame);
+
+    SWARM_ASSERT(plan->caller == worker->frame.slot);
+    *out_deferred = false;
+    if (plan->tracked != 0) {
+        return SWARM_OUTCOME_OK;
+    }
+    if (swarm__graph_plan_check(plan) != SWARM_OK) {
+        worker->frame.error = plan->error;
+        swarm__graph_plan_undo(plan);
+        worker_plan_done(worker);
+        return SWARM_OUTCOME_GARBAGE;
+    }
+    *out_hand = worker_link(worker, plan, *out_hand);
+    *out_deferred = plan->deferred;
+    worker_plan_done(worker);
+    return SWARM_OUTCOME_OK;
+}
+
+uint32_t swarm__worker_settle(struct worker *worker, uint32_t slot, swarm_outcome outcome,
+                              uint64_t value) {
+    struct graph *graph = worker->graph;
+    uint32_t hand = NONE32, caller;
+    bool deferred = false;
+
+    outcome = worker_judge(worker, outcome);
+    if (worker->frame.plan != NULL) {
+        outcome = worker_apply(worker, &deferred, &hand);
+    }
+    caller = swarm__graph_caller(graph, slot); /* after the plan, which may have passed it on */
+    if (outcome != SWARM_OUTCOME_OK || worker->frame.plan != NULL ||
+        (caller != NONE32 && graph_has(graph, caller, GRAPH_TRACKED))) {
+        worker_cross(worker, slot, outcome, value);
+        return hand;
+    }
+    graph->output[slot] = value;
+    if (deferred) {
+        return hand; /* it ends when its continuation does */
+    }
+    hand = worker_end(worker, slot, SWARM_STEP_OK, hand);
+    if (caller != NONE32) {
+        graph->output[caller] = value;
+        hand = worker_end(worker, caller, SWARM_STEP_OK, hand);
+    }
+    return hand;
+}
+
+/* A tracked step, or a plain static one with delays going out: the turn ends it. */
+static void worker_run_tracked(struct worker *worker, uint32_t slot) {
+    struct graph *graph = worker->graph;
+    uint64_t value;
+    swarm_outcome outcome;
+
+    worker_frame(worker, slot, graph->argument[slot]);
+    if (graph_has(graph, slot, GRAPH_TRACKED)) {
+        graph->hooks.enter(graph->hooks.context, &worker->frame);
+    }
+    outcome = worker_judge(worker, worker_invoke(worker, &value));
+    worker_cross(worker, slot, outcome, value);
+}
+
+uint32_t swarm__worker_stop(struct worker *worker, uint32_t slot, bool cancelled) {
+    if (graph_has(worker->graph, slot, GRAPH_TRACKED | GRAPH_CONTINUES)) {
+        swarm__graph_post(worker->graph, slot); /* the turn ends it, and whom it continues */
+        return NONE32;
+    }
+    return worker_end(worker, slot, cancelled ? SWARM_STEP_CANCELLED : SWARM_STEP_SKIPPED, NONE32);
+}
+
+static uint32_t worker_run_special(struct worker *worker, uint32_t slot) {
+    struct graph *graph = worker->graph;
+    bool cancelled = graph_scope_cancelled(graph, graph->scope[slot]);
+    uint64_t value;
+    swarm_outcome outcome;
+
+    SWARM_ASSERT(!graph_has(graph, slot, GRAPH_AGENT | GRAPH_STAGED | GRAPH_CROSSED));
+    if (graph_has(graph, slot, GRAPH_RANGE)) {
+        return swarm__range_run(worker, slot);
+    }
+    if (cancelled || graph_has(graph, slot, GRAPH_SPOILT)) {
+        return swarm__worker_stop(worker, slot, cancelled);
+    }
+    if (graph_has(graph, slot, GRAPH_TRACKED | GRAPH_DELAYS)) {
+        worker_run_tracked(worker, slot);
+        return NONE32;
+    }
+    worker_frame(worker, slot, graph->argument[slot]);
+    outcome = worker_invoke(worker, &value);
+    return swarm__worker_settle(worker, slot, outcome, value);
+}
+
+/* Runs one step and returns what to run next. */
+static inline uint32_t worker_run(struct worker *worker, uint32_t slot) {
+    struct graph *graph = worker->graph;
+    uint32_t scope = graph->scope[slot];
+    uint64_t value;
+    swarm_outcome outcome;
+
+    worker->ran++;
+    worker_enter_scope(worker, scope);
+    if ((kind_flags(graph_kind(graph, slot)) & ~(uint32_t)GRAPH_STATIC) != 0) {
+        return worker_run_special(worker, slot);
+    }
+    if (graph_scope_cancelled(graph, scope)) {
+        return worker_end(worker, slot, SWARM_STEP_CANCELLED, NONE32);
+    }
+    worker_frame(worker, slot, graph->argument[slot]);
+    outcome = worker_invoke(worker, &value);
+    if (outcome != SWARM_OUTCOME_OK || worker->frame.plan != NULL || worker->frame.broken) {
+        return swarm__worker_settle(worker, slot, outcome, value);
+    }
+    graph->output[slot] = value;
+    return worker_end(worker, slot, SWARM_STEP_OK, NONE32);
+}
+
+/* ---- finding work */
+
+/* Puts the rest of a taken chain back without looking for its end: if others pushed meanwhile, their
+ * nodes, which are few, go in front of it. */
+static void worker_put_back(struct graph *graph, uint32_t first) {
+    uint32_t empty = NONE32;
+
+    /* Release: as in stack_push_chain. */
+    while (first != NONE32 && !ATOMIC_CAS(&graph->overflow.head, &empty, first, release, relaxed)) {
+        uint32_t theirs = stack_take_all(&graph->overflow);
+
+        if (theirs != NONE32) {
+            uint32_t last = theirs, next;
+
+            while ((next = stack_next(&graph->overflow, last)) != NONE32) {
+                last = next;
+            }
+            stack_link(&graph->overflow, last, first);
+            first = theirs;
+        }
+        empty = NONE32;
+    }
+}
+
+/* Takes the overflow: one step in hand, some for the own deque, the rest goes back. */
+static uint32_t worker_overflow(struct worker *worker) {
+    struct graph *graph = worker->graph;
+    uint32_t hand, next, room = graph->sizes.deque_size / 2;
+
+    if (stack_looks_empty(&graph->overflow)) {
+        return NONE32;
+    }
+    hand = stack_take_all(&graph->overflow);
+    if (hand == NONE32) {
+        return NONE32;
+    }
+    next = stack_next(&graph->overflow, hand);
+    if (next == NONE32) {
+        return hand;
+    }
+    for (; room != 0 && next != NONE32; room--) {
+        uint32_t slot = next;
+
+        next = stack_next(&graph->overflow, slot); /* before a thief has it */
+        if (!deque_push(&worker->deque, slot)) {
+            next = slot; /* its link is as it was */
+            room = 1;
+        }
+    }
+    worker_put_back(graph, next);
+    graph_notify(graph); /* there is more: the next one may come */
+    return hand;
+}
+
+/* A number below `bound`. Marsaglia, "Xorshift RNGs", Journal of Statistical Software 8(14), 2003. */
+static uint32_t worker_random(struct worker *worker, uint32_t bound) {
+    uint64_t x = worker->random;
+
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    worker->random = x;
+    return (uint32_t)(((x >> 32) * bound) >> 32);
+}
+
+static bool worker_steal(struct worker *worker, uint64_t *out_item) {
+    struct graph *graph = worker->graph;
+    uint32_t workers = graph->sizes.workers;
+    uint32_t victim = worker_random(worker, workers);
+
+    for (uint32_t left = 2 * workers; left != 0; left--) {
+        struct deque *deque = &graph->workers[victim].deque;
+
+        if (victim != worker->index && deque_steal(deque, out_item) == DEQUE_ITEM) {
+            if (graph->parks && !deque_looks_empty(deque)) {
+                graph_notify(graph); /* wakes go round one by one */
+            }
+            return true;
+        }
+        victim = victim + 1 < workers ? victim + 1 : 0;
+    }
+    return false;
+}
+
+/* Something to run, or NONE32. A row found on the way is counted down, which may give it. */
+static uint32_t worker_find(struct worker *worker) {
+    for (;;) { /* each round takes an item away: bounded by what is queued */
+        uint64_t item;
+        uint32_t hand;
+
+        if (!deque_take(&worker->deque, &item)) {
+            hand = worker_overflow(worker);
+            if (hand != NONE32) {
+                return hand;
+            }
+            if (!worker_steal(worker, &item)) {
+                return NONE32;
+            }
+        }
+        if ((item & ITEM_ROW) == 0) {
+            return (uint32_t)item;
+        }
+        hand = worker_row(worker, (uint32_t)(item & (ITEM_POISON - 1)),
+                          (uint32_t)(item >> 32) & INT32_MAX, (item & ITEM_POISON) != 0, NONE32);
+        if (hand != NONE32) {
+            return hand;
+        }
+    }
+}
+
+/* ---- in and out */
+
+uint32_t swarm__graph_work(struct graph *graph, uint32_t index, uint32_t max) {
+    struct worker *worker = &graph->workers[index];
+    uint32_t hand = NONE32;
+
+    if (index >= graph->sizes.workers || max == 0) {
+        return 0;
+    }
+    (void)ATOMIC_ADD(&graph->active, (UINT64_C(1) << 32) + 1, relaxed);
+    ATOMIC_FENCE(seq_cst); /* F1 above (mutant QUIETIN) */
+    worker->ran = 0;
+    while (worker->ran < max) {
+        hand = hand != NONE32 ? hand : worker_find(worker);
+        if (hand == NONE32) {
+            break;
+        }
+        hand = worker_run(worker, hand);
+    }
+    if (hand != NONE32) {
+        (void)worker_push(worker, hand);
+    }
+    swarm__worker_flush(worker);
+    /* Release: all that was pushed and written, to the turn's acquire in graph_quiet (mutant
+     * QUIETRLX). */
+    (void)ATOMIC_SUB(&graph->active, 1, release);
+    return worker->ran;
+}
+
+static bool worker_sees_work(const struct graph *graph) {
+    bool seen = !stack_looks_empty(&graph->overflow);
+
+    for (uint32_t i = 0; i < graph->sizes.workers && !seen; i++) {
+        seen = !deque_looks_empty(&graph->workers[i].deque);
+    }
+    return seen;
+}
+
+bool swarm__graph_quiet(struct graph *graph) {
+    uint64_t before = ATOMIC_LOAD(&graph->active, acquire);
+
+    if ((uint32_t)before != 0 || worker_sees_work(graph)) {
+        return false;
+    }
+    ATOMIC_FENCE(seq_cst); /* F2 above (mutant QUIETOUT) */
+    return ATOMIC_LOAD(&graph->active, relaxed) == before;
+}
+
+static bool worker_is_wanted(const struct graph *graph) {
+    return worker_sees_work(graph) ||
+           (graph->hooks.wanted != NULL && graph->hooks.wanted(graph->hooks.context));
+}
+
+void swarm__graph_park(struct graph *graph, uint64_t timeout_ns) {
+    uint32_t ticket;
+
+    for (uint32_t i = 0; i < graph->sizes.spin; i++) {
+        if (worker_is_wanted(graph)) {
+            return;
+        }
+        ATOMIC_PAUSE();
+    }
+    if (!graph->parks) {
+        return;
+    }
+    ticket = park_prepare(&graph->park);
+    if (worker_is_wanted(graph)) { /* the second look */
+        park_cancel(&graph->park);
+        return;
+    }
+    (void)park_commit(&graph->park, &graph->park_host, ticket, timeout_ns);
+}
