@@ -105,7 +105,6 @@ struct smallest {
     uint64_t *heap;
     uint32_t count;
     uint32_t limit;
-    uint64_t least;
     struct share sum;
 };
 
@@ -123,7 +122,6 @@ static inline void smallest_sift(struct smallest *set, uint32_t at, uint64_t val
 }
 
 static inline void smallest_add(struct smallest *set, uint64_t value, uint32_t p) {
-    set->least = value < set->least ? value : set->least;
     if (set->count < set->limit) {
         uint32_t at = set->count++;
         for (; at > 0 && set->heap[(at - 1) / 2] < value; at = (at - 1) / 2) {
@@ -154,7 +152,7 @@ static inline int bound_item_compare(const void *left, const void *right) {
 /* The largest bound over all k, for heads as near or for tails; heap has room for `count`. */
 static inline uint64_t bound_one_way(struct bound_item *items, uint32_t count, uint32_t p,
                                      uint64_t *heap) {
-    struct smallest far = {.heap = heap, .limit = p < count ? p : count, .least = UINT64_MAX};
+    struct smallest far = {.heap = heap, .limit = p < count ? p : count};
     struct share work = {0, 0};
     uint64_t best = 0;
     qsort(items, count, sizeof *items, bound_item_compare);
@@ -164,13 +162,10 @@ static inline uint64_t bound_one_way(struct bound_item *items, uint32_t count, u
         if (i + 1 < count && items[i + 1].near == items[i].near) {
             continue; /* S is not complete for this k */
         }
-        struct share sum = work;
-        if (i + 1 >= p) {
-            sum.quotient += far.sum.quotient;
-            sum.remainder += far.sum.remainder;
+        if (i + 1 >= p) { /* fewer: k + W(S)/p + the least tail is below the critical path */
+            struct share sum = {work.quotient + far.sum.quotient,
+                                work.remainder + far.sum.remainder};
             best = max_u64(best, items[i].near + share_ceiling(sum, p));
-        } else {
-            best = max_u64(best, items[i].near + share_ceiling(sum, p) + far.least);
         }
     }
     return best;
@@ -180,13 +175,13 @@ static inline uint64_t bound_one_way(struct bound_item *items, uint32_t count, u
 static inline uint64_t bound_both_ends(const struct bound_item *items, uint32_t count, uint32_t p,
                                        uint64_t *heap) {
     uint32_t limit = p < count ? p : count;
-    struct smallest near = {.heap = heap, .limit = limit, .least = UINT64_MAX};
+    struct smallest near = {.heap = heap, .limit = limit};
     struct share sum = {0, 0};
     for (uint32_t i = 0; i < count; ++i) {
         share_add(&sum, items[i].duration, p);
         smallest_add(&near, items[i].near, p);
     }
-    struct smallest far = {.heap = heap, .limit = limit, .least = UINT64_MAX};
+    struct smallest far = {.heap = heap, .limit = limit};
     for (uint32_t i = 0; i < count; ++i) {
         smallest_add(&far, items[i].far, p);
     }

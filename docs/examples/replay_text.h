@@ -190,7 +190,7 @@ static inline bool slice_number(struct slice word, uint64_t max, uint64_t *out_v
     uint64_t value = 0;
     for (size_t i = 0; i < word.size; ++i) {
         uint64_t digit = (uint64_t)(word.at[i] - '0');
-        if (digit > max || value > (max - digit) / 10) {
+        if (value > (max - digit) / 10) { /* max is 9 or more */
             return false;
         }
         value = value * 10 + digit;
