@@ -184,9 +184,11 @@ TEST(bounds_at_both_ends_of_p) {
     }
 }
 
-/* Three tasks of 2, then one of 2: two workers idle 0 before and 0 + 2 behind, (8 + 2) / 2. */
+/* Three tasks of 2 between two others of 2: of two workers one idles 2 before and one 2 behind,
+ * (2 + 10 + 2) / 2. Tasks of length 0 at both ends would hide that. */
 TEST(a_task_of_length_0_does_not_weaken_the_bound) {
-    static const char text[] = "dag 5 4 us\n0 2 0\n1 2 0\n2 2 0\n3 2 3 0 1 2\n4 0 1 3\n";
+    static const char text[] = "dag 7 8 us\n0 0 0\n1 2 1 0\n2 2 1 1\n3 2 1 1\n4 2 1 1\n"
+                               "5 2 3 2 3 4\n6 0 1 5\n";
     struct input input;
     struct input_run run;
     struct bounds bounds;
@@ -194,8 +196,8 @@ TEST(a_task_of_length_0_does_not_weaken_the_bound) {
     input_open_text(&input, "x.dag", (struct slice){text, sizeof text - 1}, &usual);
     CHECK(input_next(&input, &run));
     CHECK(bounds_of(&run, 2, &bounds));
-    CHECK_EQ(bounds.critical_path, 4);
-    CHECK_EQ(bounds.lower_bound, 5);
+    CHECK_EQ(bounds.critical_path, 6);
+    CHECK_EQ(bounds.lower_bound, 7);
     read_free(&input, &run);
 }
 
