@@ -159,7 +159,8 @@ enum {
     SWARM_E_CORRUPT = -20,     /* a damaged log frame */
     SWARM_E_MISMATCH = -21,    /* made by another version or configuration */
     SWARM_E_UNSUPPORTED = -22, /* this host or backend cannot do it */
-    SWARM_E_OVERFLOW = -23     /* the numbers given do not fit their type */
+    SWARM_E_OVERFLOW = -23,    /* the numbers given do not fit their type */
+    SWARM_E_FAILED = -24       /* every attempt failed; the outcome says how */
 };
 
 /* Text of a status: what is wrong and what to do. Never null; static. [pure] */
@@ -268,7 +269,7 @@ typedef struct swarm_host {
     /* Monotonic time in ns. */
     uint64_t (*clock)(void *context);
     /* Starts a thread that runs entry(argument); false when it cannot. Writes an id for join. */
-    bool (*thread_start)(void *context, void (*entry)(void *), void *argument, uint64_t *out_id);
+    bool (*thread_start)(void *context, void *(*entry)(void *), void *argument, uint64_t *out_id);
     /* Waits for such a thread to end. */
     void (*thread_join)(void *context, uint64_t id);
     /* Sleeps while *address == expected, at most timeout_ns; may return early for no reason. */
@@ -370,11 +371,11 @@ typedef struct swarm_request {
     size_t payload_size;      /* in bytes */
     swarm_result result;      /* RELEASE: what was lent */
     swarm_attempt attempt;    /* START, CANCEL: what swarm_complete answers */
-    swarm_run run;            /* the run */
+    swarm_run run;            /* START, CANCEL: the run */
     swarm_step step;          /* START: for swarm_input; may be stale for others */
     swarm_agent agent;        /* START: who does it */
     swarm_backend_id backend; /* whom to hand it to */
-    uint64_t run_key;         /* the run's key */
+    uint64_t run_key;         /* START, CANCEL: the run's key */
     uint64_t step_key;        /* the step's key, or 0 */
     uint64_t ordinal;         /* the step's ordinal in its run */
     uint64_t argument;        /* the step's argument */
@@ -462,7 +463,8 @@ SWARM_API swarm_function swarm_function_add(swarm *sw, const char *name,
 
 /* ----------------------------------------------------------------------------------------- runs */
 
-/* In which order ready agent steps are started: SWARM_ORDER_*. Higher `priority` first, then: */
+/* In which order ready agent steps are started: SWARM_ORDER_*. Higher `priority` first, then as
+ * follows. Ways to an end of a plan lead through steps added by swarm_step_add only. */
 enum {
     SWARM_ORDER_FIFO = 0,    /* the step that became ready first */
     SWARM_ORDER_LIFO = 1,    /* the step that became ready last */
@@ -504,12 +506,12 @@ SWARM_API swarm_status swarm_run_close(swarm *sw, swarm_run run);
  * passed; what comes later is billed and not used. STALE; FULL (commands_max). [any] */
 SWARM_API swarm_status swarm_run_cancel(swarm *sw, swarm_run run);
 
-/* Starts a static run again, from the first step, without building it again. BUSY until it ended;
- * FROZEN for a growing run. Its handles stay valid; ordinals, hash and report start anew. [owner] */
+/* Starts a static run again, from the first step, without building it again. BUSY until it ended, and
+ * until the RELEASE requests of its outputs have been taken; FROZEN for a growing run. Its handles stay valid; ordinals, hash and report start anew. [owner] */
 SWARM_API swarm_status swarm_run_again(swarm *sw, swarm_run run);
 
 /* Lets go of a run that has ended: its steps, outputs (RELEASE requests follow) and report. BUSY
- * while it goes on, one of its attempts is in flight or one of its outputs is being read. [owner] */
+ * while it goes on or one of its attempts is in flight. [owner] */
 SWARM_API swarm_status swarm_run_forget(swarm *sw, swarm_run run);
 
 /* Raises or lowers a run's caps; what was admitted stays. 0 leaves a cap as it is. STALE. [owner] */
@@ -686,7 +688,7 @@ typedef struct swarm_step_info {
     uint64_t start_ns;    /* when its last attempt started */
     uint64_t end_ns;      /* when it ended */
     uint32_t state;       /* SWARM_STEP_PENDING and following */
-    swarm_status reason;  /* why it is FAILED, TIMED_OUT, CANCELLED or SKIPPED; OK otherwise */
+    swarm_status reason;  /* why it is FAILED, TIMED_OUT or SKIPPED; OK otherwise */
     uint32_t attempts;    /* counted ones */
     swarm_outcome outcome; /* of the last attempt or call */
 } swarm_step_info;

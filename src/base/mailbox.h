@@ -60,8 +60,10 @@ static inline uint32_t mailbox_push_begin(struct mailbox *mailbox, uint32_t node
 /* The second half: the producer's last touch of the node. */
 static inline void mailbox_push_end(struct mailbox *mailbox, uint32_t node, uint32_t behind) {
     SWARM_ASSERT(behind != node);
-    /* Release: all that the producer did with the node comes before its next use; pairs with the
-     * acquire load of the link in mailbox_take (mutant MAILLINK). */
+    /* Release: pairs with the acquire load of the link in mailbox_take: whatever a producer does
+     * between the two steps comes before the node's next use. Contents and gap mark have come with
+     * the exchange, and nothing is done in between here, so this is the stronger order, kept (known
+     * survivor MAILLINK). */
     ATOMIC_STORE(&mailbox->links[node], behind, release);
 }
 

@@ -79,6 +79,8 @@ static inline uint32_t pool_pop(struct pool *pool) {
         uint32_t next = ATOMIC_LOAD(&pool->links[slot], relaxed); /* stale if the CAS fails */
 
         SWARM_ASSERT(slot < pool->capacity);
+        /* Where it succeeds, the word is the one that was loaded, tag and all, and acquire adds
+         * nothing: the stronger order is kept (known survivor of POPRLX). */
         if (ATOMIC_CAS_WEAK(&pool->head, &head, pool_word(pool_word_tag(head) + 1, next), acquire,
                             acquire)) {
             return slot;

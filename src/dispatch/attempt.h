@@ -2,9 +2,10 @@
 /*
  * attempt.h - attempts in flight, and the queue of requests about them.
  *
- * An attempt's word is {generation, state}. Any thread may answer an attempt: a CAS from OPEN to
- * CLAIMED makes it the one that does, so of two answers one wins; then it writes the answer, stores
- * ANSWERED and posts the attempt. Everything else in the record is the turn's.
+ * An attempt's word is {generation, state}. It is QUEUED until its START is taken, then OPEN. Any
+ * thread may answer an OPEN attempt: a CAS to CLAIMED makes it the one that does, so of two answers
+ * one wins; then it writes the answer, stores ANSWERED and posts the attempt. Everything else in the
+ * record is the turn's.
  */
 #ifndef SWARM_DISPATCH_ATTEMPT_H
 #define SWARM_DISPATCH_ATTEMPT_H
@@ -26,7 +27,7 @@ static inline swarm_attempt attempt_handle(const struct dispatch *d, uint32_t at
     return handle;
 }
 
-/* A fresh attempt in state OPEN, or NONE32 when inflight_max is reached. */
+/* A fresh attempt in state QUEUED, or NONE32 when inflight_max is reached. */
 static inline uint32_t attempt_new(struct dispatch *d) {
     uint32_t index = slots_take(&d->attempts_free);
     struct attempt *attempt;
@@ -39,13 +40,12 @@ static inline uint32_t attempt_new(struct dispatch *d) {
     generation = (uint32_t)(ATOMIC_LOAD(&attempt->word, relaxed) >> 32) + 1;
     attempt->wants = 0;
     attempt->request_next = NONE32;
-    attempt->sent = false;
+    attempt->queued = false;
     attempt->settled = false;
     heap_node_init(d->timer_nodes, timer_of_attempt(d, index));
-    /* Release: the record before a thread that got the handle answers; pairs with the CAS of
-     * swarm_complete. Generation 0 is skipped, so that no handle is null. */
-    ATOMIC_STORE(&attempt->word, attempt_word(generation == 0 ? 1 : generation, ATTEMPT_OPEN),
-                 release);
+    /* Relaxed: nobody else knows the handle yet. Generation 0 is skipped: no handle is null. */
+    ATOMIC_STORE(&attempt->word, attempt_word(generation == 0 ? 1 : generation, ATTEMPT_QUEUED),
+                 relaxed);
     return index;
 }
 
@@ -55,6 +55,7 @@ static inline void attempt_free(struct dispatch *d, uint32_t index) {
     uint32_t generation = (uint32_t)(ATOMIC_LOAD(&attempt->word, relaxed) >> 32);
 
     SWARM_ASSERT(attempt->wants == 0);
+    SWARM_ASSERT(!attempt->queued);
     timer_disarm(d, timer_of_attempt(d, index));
     ATOMIC_STORE(&attempt->word, attempt_word(generation, ATTEMPT_FREE), release);
     slots_give(&d->attempts_free, index);
@@ -64,7 +65,8 @@ static inline void attempt_free(struct dispatch *d, uint32_t index) {
 static inline void attempt_request(struct dispatch *d, uint32_t index, uint32_t wants) {
     struct attempt *attempt = &d->attempts[index];
 
-    if (attempt->wants == 0) {
+    if (!attempt->queued) {
+        attempt->queued = true;
         attempt->request_next = NONE32;
         if (d->requests_last == NONE32) {
             d->requests_first = index;

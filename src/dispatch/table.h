@@ -29,6 +29,7 @@
 #include "../base/pool.h"
 #include "../base/slots.h"
 #include "../graph/graph.h"
+#include "../graph/step.h"
 
 #define NEEDS_MAX 8
 #define SKILL_WORDS 4 /* 256 skills, 256 profiles */
@@ -68,6 +69,7 @@ struct tracked {
     uint32_t flags;        /* SWARM_STEP_* of the spec */
     uint32_t function;     /* call step: index of its function, or NONE32 */
     uint32_t scope_own;    /* scope of what it added, or NONE32 */
+    uint32_t plan;         /* that a returned call brought, or NONE32 */
     uint32_t inputs_first; /* list of input cells, ascending ordinals */
     uint32_t inputs_count;
     uint32_t delays_first; /* edges with a delay that leave it, ascending */
@@ -144,9 +146,10 @@ struct backend {
 /* State in the low half of an attempt's word, under its generation. */
 enum {
     ATTEMPT_FREE = 0,
-    ATTEMPT_OPEN = 1,    /* may be answered, by any thread */
-    ATTEMPT_CLAIMED = 2, /* somebody is writing the answer */
-    ATTEMPT_ANSWERED = 3
+    ATTEMPT_QUEUED = 1,  /* its START has not been taken */
+    ATTEMPT_OPEN = 2,    /* may be answered, by any thread */
+    ATTEMPT_CLAIMED = 3, /* somebody is writing the answer */
+    ATTEMPT_ANSWERED = 4
 };
 
 struct attempt {
@@ -165,9 +168,9 @@ struct attempt {
     uint32_t epoch;
     uint32_t arrived_next; /* list of arrivals of a round */
     uint32_t request_next; /* queue of requests */
-    uint32_t wants;        /* ATTEMPT_WANTS_*, while queued */
-    bool sent;             /* its START has been taken */
-    bool settled;          /* answer applied; waits for its RELEASE to be taken */
+    uint32_t wants;        /* ATTEMPT_WANTS_* */
+    bool queued;           /* in the queue of requests */
+    bool settled;          /* holds nothing any more; goes when it leaves the queue of requests */
 };
 
 enum { ATTEMPT_WANTS_START = 1, ATTEMPT_WANTS_CANCEL = 2, ATTEMPT_WANTS_RELEASE = 4 };
@@ -189,11 +192,12 @@ struct run {
     uint32_t order;
     uint32_t flags;
     uint32_t first, last; /* tracked steps, by ordinal */
-    uint32_t releases;    /* results waiting for their RELEASE to be taken */
+    uint32_t releases;    /* results to be taken back before it can start again */
     bool closed;
     bool started; /* a plan was applied */
     bool ended;
     bool cancelled;
+    bool quiet; /* its root scope became empty: look whether it has ended */
 };
 
 /* Waiting lists of demands: fixed ones, then one a permit, a run, an agent. */
@@ -271,10 +275,6 @@ static inline void timer_disarm(struct dispatch *d, uint32_t timer) {
 static inline uint32_t tracked_of(const struct graph *graph, uint32_t slot) {
     SWARM_ASSERT(kind_flags(ATOMIC_LOAD(&graph->kind[slot], relaxed)) & GRAPH_TRACKED);
     return (uint32_t)graph->argument[slot];
-}
-
-static inline bool state_is_terminal(uint32_t state) {
-    return state >= SWARM_STEP_OK;
 }
 
 #endif

@@ -5,13 +5,13 @@
  * Static: staged pairs become rows, one a step, by counting: link's lower half goes from count to
  * beginning to end of the row, edge_next from source to destination of the cell, and one pass along
  * the cycles of that permutation puts every `to` in its place (stable; nothing is moved when the
- * edges came sorted by source). Each row is sorted; repeated edges leave NONE32 at its end. For plans
- * with tracked steps the incoming edges are then chained through edge_next, heads in the lower half
- * of output[]; which row a cell is in, and so its source, is found by bisection.
+ * edges came sorted by source). Each row is sorted; repeated edges leave NONE32 at its end. For
+ * plans with tracked steps the incoming edges are then chained through edge_next, heads in the
+ * lower half of output[]; which row a cell is in, and so its source, is found by bisection.
  * Growing: each step's list of incoming edges is sorted and repeated ones are given back.
  *
- * Edges that ascend in the order of adding close no cycle, and those from older plans cannot: only a
- * plan that descends somewhere is searched, by Kahn's algorithm ("Topological sorting of large
+ * Edges that ascend in the order of adding close no cycle, and those from older plans cannot: only
+ * a plan that descends somewhere is searched, by Kahn's algorithm ("Topological sorting of large
  * networks", CACM 5(11), 1962), its queue linked through the upper half of output[]. Growing plans
  * are searched backwards, from the steps without successors, since their edges are staged at the
  * successor. What is left over has, from each step, a way on that stays inside: after as many steps

@@ -2,9 +2,10 @@
 /*
  * graph.c - the graph's memory, its beginning, and what must hold while nobody works on it.
  *
- * All arrays are carved once from the swarm's block; nothing here depends on the number of steps but
- * their size: slots and cells that were never used are never touched, and counters say how far use
- * has come (space.h). What growing runs need besides is not there when the configuration has none.
+ * All arrays are carved once from the swarm's block; nothing here depends on the number of steps
+ * but their size: slots and cells that were never used are never touched, and counters say how far
+ * use has come (space.h). What growing runs need besides is not there when the configuration has
+ * none.
  *
  * Threads: one, before any other.
  */
@@ -135,7 +136,8 @@ static bool invariant_workers(const struct graph *graph) {
     return good;
 }
 
-/* A static step waits for no more than all its predecessors, and its row lies in its run's cells. */
+/* A static step waits for no more than all its predecessors, and its row lies in its run's cells.
+ */
 static bool invariant_step(const struct graph *graph, uint32_t run, uint32_t slot) {
     const struct span *cells = &graph->edges.spans[run];
     uint32_t first = link_first(ATOMIC_LOAD(&graph->link[slot], relaxed)), count;

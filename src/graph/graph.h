@@ -4,8 +4,8 @@
  *
  * A step is a slot in parallel arrays, hot ones apart from cold ones:
  *   pending    4  what is still missing: predecessors, plus one guard while a growing step is being
- *                 built; GRAPH_POISON is set when a predecessor did not end OK. While a step is ready
- *                 and queued, posted or free the same word links it: nobody counts it then
+ *                 built; GRAPH_POISON is set when a predecessor did not end OK. While a step is
+ *                 queued, posted or free the same word links it: nobody counts it then
  *   in_degree  4  static: restores `pending` when the step has run; growing: links the steps of a
  *                 plan until they start
  *   link       8  generation << 32 | first successor: an edge cell, NONE32 or GRAPH_CLOSED
@@ -14,21 +14,21 @@
  *   output     8  the value; while a plan is filled: head of the incoming edges, and scratch
  *   kind       4  function | state << 16 | flags << 20
  *   scope      4  its scope: who added it, which run
- *   growing runs only: lineage 8 (ordinal, or GRAPH_MIXED and a mix), caller 4 (whose continuation it
- *   is), refs 4 (who still needs the slot)
+ *   growing runs only: lineage 8 (ordinal, or GRAPH_MIXED and a mix), caller 4 (whose continuation
+ *   it is), refs 4 (who still needs the slot)
  * An edge is 8 bytes, {to, next}. Static runs keep a step's successors as one run of cells in
  * ascending order, its length in `next` of the first; growing runs link cells in a list that one
  * exchange closes when the step ends. space.h tells how both share slots and cells.
  *
- * A TRACKED step has a record in dispatch: it ends in the turn, never on a worker. A PLAIN step is a
- * call step without one: a worker ends it, unless it fails or its plan holds tracked steps.
+ * A TRACKED step has a record in dispatch: it ends in the turn, never on a worker. A PLAIN step is
+ * a call step without one: a worker ends it, unless it fails or its plan holds tracked steps.
  *
- * Files: plan.c fills plans, check.c orders them, link.c makes them live, step.c ends steps, worker.c
- * runs them, range.c runs range steps; step.h has what they share.
- * Externals begin with swarm__; prose leaves that out. Threads: graph_plan_* by whoever fills the
- * plan; graph_work by one thread an index; everything marked [turn] by the holder of the turn only.
- * Sources: Chase and Lev 2005 and Le et al. 2013 (deque.h); the successor list closed by exchange is
- * the "closed list" of futures; counters with a guard as in Blumofe et al. 1995, join counters.
+ * Files: plan.c fills plans, check.c orders them, link.c makes them live, step.c ends steps,
+ * worker.c runs them, range.c runs range steps; step.h has what they share. Externals begin with
+ * swarm__; prose leaves that out. Threads: graph_plan_* by whoever fills the plan; graph_work by
+ * one thread an index; everything marked [turn] by the holder of the turn only. Sources: Chase and
+ * Lev 2005 and Le et al. 2013 (deque.h); the successor list closed by exchange is the "closed list"
+ * of futures; counters with a guard as in Blumofe et al. 1995, join counters.
  */
 #ifndef SWARM_GRAPH_GRAPH_H
 #define SWARM_GRAPH_GRAPH_H
@@ -60,7 +60,8 @@ enum {
     GRAPH_SPOILT = 32,     /* became ready with a predecessor that did not end OK */
     GRAPH_STAGED = 64,     /* growing: its plan is not linked yet */
     GRAPH_CONTINUES = 128, /* growing: it is the continuation of the step in caller[] */
-    GRAPH_DELAYS = 256     /* static: has edges with a delay going out, so the turn ends it */
+    GRAPH_DELAYS = 256,     /* static: has edges with a delay going out, so the turn ends it */
+    GRAPH_STOPPED = 512  /* cancelled by itself: a worker that has not begun it does not */
 };
 
 /* Who added a group of steps: the owner (one root scope a run, index = run), or a step whose plan
@@ -115,8 +116,8 @@ struct call_frame {
     bool broken;   /* wanted a plan and could not get one: ends GARBAGE */
 };
 
-/* Upcalls, on the worker's thread. Only `context` must be set; enter, leave and plan_done are needed
- * by those who use tracked steps, failing steps and call plans. */
+/* Upcalls, on the worker's thread. Only `context` must be set; enter, leave and plan_done are
+ * needed by those who use tracked steps, failing steps and call plans. */
 struct graph_hooks {
     void *context; /* the struct swarm: becomes call.sw */
     /* A tracked call step begins: fill call.argument and call.inputs. */
@@ -128,12 +129,13 @@ struct graph_hooks {
     /* The plan of a plain call step is done with: linked, or undone because the step failed or the
      * plan was refused. Give its record back. */
     void (*plan_done)(void *context, struct swarm_plan *plan);
-    /* From graph_plan_link [turn]: an edge with a delay whose `from` had ended OK before. It is still
-     * counted: graph_count_down when its time has come. Null: counts as satisfied. */
+    /* From graph_plan_link [turn]: an edge with a delay whose `from` had ended OK before. It is
+     * still counted: graph_count_down when its time has come. Null: counts as satisfied. */
     void (*late)(void *context, uint32_t from, uint32_t to);
     /* Something was posted, a scope became empty or work was released: wake who sleeps outside. */
     void (*signal)(void *context);
-    /* Looked at before a worker sleeps in graph_park: true when it should come back. May be null. */
+    /* Looked at before a worker sleeps in graph_park: true when it should come back. May be null.
+     */
     bool (*wanted)(void *context);
 };
 
@@ -222,11 +224,11 @@ uint32_t swarm__graph_plan_range(struct graph_plan *plan, uint32_t function, uin
 void swarm__graph_plan_edge(struct graph_plan *plan, swarm_step from, swarm_step to, bool delayed);
 void swarm__graph_plan_continue(struct graph_plan *plan, swarm_step step);
 void swarm__graph_plan_fail(struct graph_plan *plan, swarm_status status, const char *text);
-/* Checks and orders everything; touches nothing shared: SWARM_OK, or the plan's error. Afterwards the
- * incoming edges of a step can be walked (for inputs, delays and the log), ascending: older steps by
- * lineage, then the plan's own. Edges repeated between two steps are one, delayed if one of them is.
- * In a static plan without tracked steps nobody needs that walk, and it finds nothing. Once a plan;
- * then graph_plan_link, or graph_plan_undo (also without a check). */
+/* Checks and orders everything; touches nothing shared: SWARM_OK, or the plan's error. Afterwards
+ * the incoming edges of a step can be walked (for inputs, delays and the log), ascending: older
+ * steps by lineage, then the plan's own. Edges repeated between two steps are one, delayed if one
+ * of them is. In a static plan without tracked steps nobody needs that walk, and it finds nothing.
+ * Once a plan; then graph_plan_link, or graph_plan_undo (also without a check). */
 swarm_status swarm__graph_plan_check(struct graph_plan *plan);
 /* Walks: steps of a checked plan in order of adding; incoming edges of a step. Start with
  * *cursor = NONE32; false at the end. The plan's steps can be walked until graph_plan_start. */
@@ -234,8 +236,8 @@ bool swarm__graph_plan_step(const struct graph_plan *plan, uint32_t *cursor);
 bool swarm__graph_plan_incoming(const struct graph_plan *plan, uint32_t step, uint32_t *cursor,
                                 uint32_t *out_from, bool *out_delayed);
 /* Links a checked plan; cannot fail. `ordinal` is that of its first step (lineage of a mixed plan:
- * the caller's lineage is mixed in, ordinal = SWARM_NEVER; static: 0). Adds its steps to their scope's
- * open count, but leaves the guards. Sets plan->deferred. */
+ * the caller's lineage is mixed in, ordinal = SWARM_NEVER; static: 0). Adds its steps to their
+ * scope's open count, but leaves the guards. Sets plan->deferred. */
 void swarm__graph_plan_link(struct graph_plan *plan, uint64_t ordinal);
 /* Drops the guards, in order of adding: *cursor begins as NONE32. True with *out_slot when a step
  * became ready, poisoned or not (the turn decides what to do with it); false at the end. */
@@ -252,12 +254,13 @@ struct graph_walk {
 };
 enum { WALK_READY = 1, WALK_POISONED = 2, WALK_DELAYED = 3 };
 /* Ends a step: closes its successor list and walks it, ascending by ordinal. A state that is not
- * terminal yet becomes OK or, with poison, FAILED: set it before (kind_state_set), and output[] too.
- * next gives only those successors that need something: ready, ready but poisoned, or delayed (not
- * counted down: that is graph_count_down's, later; with poison a delayed edge counts at once); 0 at
- * the end. Afterwards the caller calls graph_ended, and then graph_unref: a step is born with one
- * reference, its life, and whoever ends it drops that. A step that continues another one
- * (graph_caller, asked before the unref) ends that one next, the same way and with the same result. */
+ * terminal yet becomes OK or, with poison, FAILED: set it before (kind_state_set), and output[]
+ * too. next gives only those successors that need something: ready, ready but poisoned, or delayed
+ * (not counted down: that is graph_count_down's, later; with poison a delayed edge counts at once);
+ * 0 at the end. Afterwards the caller calls graph_ended, and then graph_unref: a step is born with
+ * one reference, its life, and whoever ends it drops that. A step that continues another one
+ * (graph_caller, asked before the unref) ends that one next, the same way and with the same result.
+ */
 void swarm__graph_finish(struct graph *graph, uint32_t slot, bool poison,
                          struct graph_walk *out_walk);
 uint32_t swarm__graph_finish_next(struct graph_walk *walk, uint32_t *out_to);
@@ -287,9 +290,9 @@ enum {
                                 the record and graph_recycle it */
 };
 uint32_t swarm__graph_take_posted(struct graph *graph, uint32_t *out_what);
-/* Takes a scope whose open count has become 0, or NONE32. A child scope is counted out of its parent
- * here (which may come next), is given once, and may then be used again. A root may be given several
- * times, when it got steps again in between. */
+/* Takes a scope whose open count has become 0, or NONE32. A child scope is counted out of its
+ * parent here (which may come next), is given once, and may then be used again. A root may be given
+ * several times, when it got steps again in between. */
 uint32_t swarm__graph_take_quiet(struct graph *graph);
 /* True when no call step is ready or running (see worker.c for the argument). */
 bool swarm__graph_quiet(struct graph *graph);
@@ -302,8 +305,8 @@ void swarm__graph_region_free(struct graph *graph, uint32_t run);
 
 /* ---- workers. graph_work runs at most max steps; 0 when it found none. */
 uint32_t swarm__graph_work(struct graph *graph, uint32_t worker, uint32_t max);
-/* Sleeps until there may be work, or hooks.wanted; at most timeout_ns. Without the host's wait it only
- * looks `spin` times. Not by the holder of a worker index only: any thread may. */
+/* Sleeps until there may be work, or hooks.wanted; at most timeout_ns. Without the host's wait it
+ * only looks `spin` times. Not by the holder of a worker index only: any thread may. */
 void swarm__graph_park(struct graph *graph, uint64_t timeout_ns);
 void swarm__graph_wake_all(struct graph *graph); /* any thread */
 /* Any thread: something was posted, or a scope is quiet, and the turn has not taken it. */
@@ -332,6 +335,25 @@ static inline void kind_state_set(struct graph *graph, uint32_t slot, uint32_t s
 
     SWARM_ASSERT(state <= SWARM_STEP_BUDGET);
     ATOMIC_STORE(&graph->kind[slot], kind_with_state(kind, state), relaxed);
+}
+
+/* Kept: one more reference, the caller's, that can be told from the others. Before the plan is linked;
+ * growing runs only, static steps ignore it. */
+#define GRAPH_KEPT 0x80000000u
+
+static inline void graph_keep(struct graph *graph, uint32_t slot) {
+    if ((kind_flags(ATOMIC_LOAD(&graph->kind[slot], relaxed)) & GRAPH_STATIC) == 0) {
+        (void)ATOMIC_OR(&graph->refs[slot], GRAPH_KEPT, relaxed); /* nobody else knows it yet */
+    }
+}
+
+/* Takes the caller's reference back. False when it is not kept; *out_last: nobody else refers to it. */
+static inline bool graph_let_go(struct graph *graph, uint32_t slot, bool *out_last) {
+    /* Acquire: pairs with the release of whoever let go before, for the recycling. */
+    uint32_t before = ATOMIC_AND(&graph->refs[slot], ~GRAPH_KEPT, acq_rel);
+
+    *out_last = before == GRAPH_KEPT;
+    return (before & GRAPH_KEPT) != 0;
 }
 
 /* Joins two ready steps of a chain for graph_release. */

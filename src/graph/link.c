@@ -4,16 +4,16 @@
  *
  * Static: rows get their final form, then the steps without incoming edges are handed out. No guard
  * is needed: whoever has predecessors becomes ready through them, and nothing is added later.
- * Growing, three phases. Link: each staged cell is turned from {from} at the successor into {to} and
- * pushed on the predecessor's list; inside the plan by plain stores, nobody else has a hold there;
- * on older steps by CAS. A list that is found closed counts as satisfied: output[] sums these, and
- * remembers if such a step did not end OK. Publish: GRAPH_STAGED goes, so other plans may name the
- * step. Start: guard and satisfied edges are subtracted at once. Until then the count is above 0,
- * so the step can't start, finish and be recycled under the builder (mutant NOGUARD).
+ * Growing, three phases. Link: each staged cell is turned from {from} at the successor into {to}
+ * and pushed on the predecessor's list; inside the plan by plain stores, nobody else has a hold
+ * there; on older steps by CAS. A list that is found closed counts as satisfied: output[] sums
+ * these, and remembers if such a step did not end OK. Publish: GRAPH_STAGED goes, so other plans
+ * may name the step. Start: guard and satisfied edges are subtracted at once. Until then the count
+ * is above 0, so the step can't start, finish and be recycled under the builder (mutant NOGUARD).
  *
- * Invariant: pending = predecessors whose lists still hold an edge to the step, plus satisfied edges
- * not yet subtracted, plus the guard. The scope's open count is raised before the first step can
- * run, and before the step that brought the plan is counted out (mutant DONEFIRST).
+ * Invariant: pending = predecessors whose lists still hold an edge to the step, plus satisfied
+ * edges not yet subtracted, plus the guard. The scope's open count is raised before the first step
+ * can run, and before the step that brought the plan is counted out (mutant DONEFIRST).
  *
  * Memory: none. Threads: whoever fills the plan; regions: the turn.
  */
@@ -77,8 +77,8 @@ static bool link_roots(const struct graph *graph, uint32_t end, uint32_t *cursor
 
 /* ---- growing */
 
-/* The word of a list with one more cell in front; the mark stays once there is an edge with a delay,
- * for a worker that ends the step must leave those to the turn. */
+/* The word of a list with one more cell in front; the mark stays once there is an edge with a
+ * delay, for a worker that ends the step must leave those to the turn. */
 static uint64_t link_pushed(uint64_t word, uint32_t cell, bool delayed) {
     uint32_t first = link_first(word);
     bool marked = first != NONE32 && (first & GRAPH_DELAYED) != 0;
@@ -110,7 +110,8 @@ static bool link_older(struct graph *graph, uint32_t from, uint32_t cell, bool d
 
     while (link_first(word) != GRAPH_CLOSED) {
         ATOMIC_STORE(&graph->edge_next[cell], link_behind(word), relaxed);
-        /* Release: the cell, before the acquire exchange of graph_close walks it (mutant LISTRLX). */
+        /* Release: the cell, before the acquire exchange of graph_close walks it (mutant LISTRLX).
+         */
         if (ATOMIC_CAS_WEAK(&graph->link[from], &word, link_pushed(word, cell, delayed), release,
                             acquire)) {
             return true;
@@ -254,7 +255,7 @@ void swarm__graph_region_reset(struct graph *graph, uint32_t run) {
     const struct span *span = &graph->steps.spans[run];
 
     for (uint32_t slot = span->first; slot < span_end(span); slot++) {
-        uint32_t kind = graph_kind(graph, slot);
+        uint32_t kind = graph_kind(graph, slot) & ~((uint32_t)GRAPH_STOPPED << 20);
 
         SWARM_ASSERT(ATOMIC_LOAD(&graph->pending[slot], relaxed) == graph->in_degree[slot]);
         ATOMIC_STORE(&graph->kind[slot], kind_with_state(kind, SWARM_STEP_PENDING), relaxed);

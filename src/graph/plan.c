@@ -13,7 +13,8 @@
  * Invariant: nothing outside the plan has been changed but pools, references and the claim, so an
  * undo leaves no trace but raised generations.
  *
- * Memory: the graph's. Threads: whoever fills the plan; the owner's one static plan only in the turn.
+ * Memory: the graph's. Threads: whoever fills the plan; the owner's one static plan only in the
+ * turn.
  */
 #include "step.h"
 
@@ -156,8 +157,8 @@ static uint32_t plan_append(struct graph_plan *plan, uint32_t function, uint32_t
     graph->output[slot] = NONE32; /* no incoming edge */
     graph->scope[slot] = plan->scope;
     if (!plan->is_static) {
-        /* The life of the step. Release: pairs with the acquire CAS of graph_pin_slot: who pins this
-         * step with an old handle sees the new generation (mutant PINRLX). */
+        /* The life of the step. Release: pairs with the acquire CAS of graph_pin_slot: who pins
+         * this step with an old handle sees the new generation (mutant PINRLX). */
         ATOMIC_STORE(&graph->refs[slot], 1, release);
     }
     plan->first = plan->first != NONE32 ? plan->first : slot;
@@ -289,7 +290,8 @@ static bool plan_edge_older(struct graph_plan *plan, swarm_step step, uint32_t t
         plan_edge_fail(plan, status, NONE32, to, "the handle of `from` is stale");
         return false;
     }
-    /* Acquire: pairs with the release store of graph_plan_link: lineage and scope (mutant KINDRLX). */
+    /* Acquire: pairs with the release store of graph_plan_link: lineage and scope (mutant KINDRLX).
+     */
     kind = ATOMIC_LOAD(&graph->kind[from], acquire);
     if (swarm__graph_find(graph, step) == NONE32 || (kind_flags(kind) & GRAPH_STAGED) != 0) {
         text = "the handle of `from` is stale, or its plan is not applied yet";

@@ -2,15 +2,15 @@
 /*
  * range.c - range steps: one step, many calls, shared by all workers that are free.
  *
- * The step's item may exist several times. Who takes one claims a chunk of calls, puts a copy of the
- * item into its deque for a thief if there is more, and claims until nothing is left. Chunks shrink
- * with what is left: left / (4 * workers), at least one, so that the workers end together whatever
- * single calls cost (guided self-scheduling: Polychronopoulos and Kuck, IEEE Trans. Comput. C-36(12),
- * 1987; the factor after Tzen and Ni's and Cilk's practice).
+ * The step's item may exist several times. Who takes one claims a chunk of calls, puts a copy of
+ * the item into its deque for a thief if there is more, and claims until nothing is left. Chunks
+ * shrink with what is left: left / (4 * workers), at least one, so that the workers end together
+ * whatever single calls cost (guided self-scheduling: Polychronopoulos and Kuck, IEEE Trans.
+ * Comput. C-36(12), 1987; the factor after Tzen and Ni's and Cilk's practice).
  *
- * `holders` counts the copies in deques and hands. Each holder lets go when nothing is left to claim;
- * the last one ends the step. So no copy outlives the range (mutant HOLDERS: ending at the last call
- * instead), and the last one sees all sums and failures.
+ * `holders` counts the copies in deques and hands. Each holder lets go when nothing is left to
+ * claim; the last one ends the step. So no copy outlives the range (mutant HOLDERS: ending at the
+ * last call instead), and the last one sees all sums and failures.
  *
  * Memory: a record a range from a pool; a static range keeps it until its region is freed. Threads:
  * any number of workers.

@@ -4,12 +4,12 @@
  *
  *     0 [span][gap][span]   ... low |  free  | high ...  [growing cells] capacity
  *
- * A static run has one span of contiguous cells. Spans lie from the bottom, in gaps that spans given
- * back left, or above all of them. Only the turn opens one, one at a time, so their list is plain.
- * Growing cells come one by one, from any thread: returned ones from a pool, new ones from `high`
- * downwards. `low` and `high` are the two halves of one word, `bounds`, and each side moves its half
- * by a CAS of the whole word: so the two parts cannot cross, whoever comes first. `high` never rises:
- * a growing cell goes to the pool and stays growing.
+ * A static run has one span of contiguous cells. Spans lie from the bottom, in gaps that spans
+ * given back left, or above all of them. Only the turn opens one, one at a time, so their list is
+ * plain. Growing cells come one by one, from any thread: returned ones from a pool, new ones from
+ * `high` downwards. `low` and `high` are the two halves of one word, `bounds`, and each side moves
+ * its half by a CAS of the whole word: so the two parts cannot cross, whoever comes first. `high`
+ * never rises: a growing cell goes to the pool and stays growing.
  *
  * A claim is a gap that is being filled. How much will be needed is not known, so it takes the
  * largest gap; the one above all spans ends at `high`, which may move: there the claim raises `low`

@@ -4,7 +4,8 @@
  *
  * A growing step's end is one exchange of its link: it takes the list of successors and leaves
  * GRAPH_CLOSED. Whoever wants to add an edge later finds that and takes the edge as satisfied
- * (graph_plan_link). State and output are written before it, so they are visible to whoever sees it.
+ * (graph_plan_link). State and output are written before it, so they are visible to whoever sees
+ * it.
  *
  * A scope's open count is raised by plans and lowered in heaps by workers, one by one by the turn.
  * Who brings it to 0 puts the scope on the quiet stack, unless `queued` says that it is there. The
@@ -50,7 +51,8 @@ bool swarm__scope_is_cancelled(const struct graph *graph, uint32_t scope) {
 }
 
 void swarm__scope_emptied(struct graph *graph, uint32_t scope) {
-    /* Acquire and release: pairs with the exchange of graph_take_quiet; see above (mutant QUEUED). */
+    /* Acquire and release: pairs with the exchange of graph_take_quiet; see above (mutant QUEUED).
+     */
     if (ATOMIC_EXCHANGE(&graph->scopes[scope].queued, 1, acq_rel) == 0) {
         stack_push(&graph->quiet, scope);
     }

@@ -2,15 +2,15 @@
 /*
  * step.h - what plan.c, link.c, step.c, worker.c and range.c share: the life of one step.
  *
- * A growing step's slot goes through: taken (refs 1, GRAPH_STAGED) - linked - started (guard gone) -
- * ready (pending 0) - run - ended (link CLOSED, state terminal) - refs 0 - generation raised - pool.
- * A static step's slot goes through: taken - started - ready - run - ended, again and again, until
- * its region is freed and the generation raised.
+ * A growing step's slot goes through: taken (refs 1, GRAPH_STAGED) - linked - started (guard gone)
+ * - ready (pending 0) - run - ended (link CLOSED, state terminal) - refs 0 - generation raised -
+ * pool. A static step's slot goes through: taken - started - ready - run - ended, again and again,
+ * until its region is freed and the generation raised.
  *
  * Who may touch what: while pending counts, anybody who holds an edge may count it down, and nobody
- * does anything else. The one that brings it to 0 owns the step, hands it on through deque, overflow
- * or mailbox, and whoever runs it owns it until it ends. After that only its output, its state and
- * its closed link are read.
+ * does anything else. The one that brings it to 0 owns the step, hands it on through deque,
+ * overflow or mailbox, and whoever runs it owns it until it ends. After that only its output, its
+ * state and its closed link are read.
  *
  * Threads: any, under that rule.
  */
@@ -71,10 +71,10 @@ static inline bool graph_drop(struct graph *graph, uint32_t slot, uint32_t count
     uint32_t before;
 
     /* The elision: whoever finds exactly what it brings is the last one and need not write. Nobody
-     * can raise the count any more: no edge is added into a step that was linked. (Should late edges
-     * come, an OPEN bit in the word, set at link, must force the subtraction.)
-     * Acquire: pairs with the release of the other predecessors' subtraction below: their outputs
-     * are visible to the step (mutant ELRLX). */
+     * can raise the count any more: no edge is added into a step that was linked. (Should late
+     * edges come, an OPEN bit in the word, set at link, must force the subtraction.) Acquire: pairs
+     * with the release of the other predecessors' subtraction below: their outputs are visible to
+     * the step (mutant ELRLX). */
     before = ATOMIC_LOAD(pending, acquire);
     if ((before & ~GRAPH_POISON) != count) {
         if (poison) {
@@ -102,8 +102,8 @@ static inline bool graph_pin_slot(struct graph *graph, uint32_t slot) {
     uint32_t refs = ATOMIC_LOAD(&graph->refs[slot], relaxed);
 
     while (refs != 0) {
-        /* Acquire: pairs with the release store of graph_plan_add, so that the generation read after
-         * it is not older than the reference that was taken (mutant PINRLX). */
+        /* Acquire: pairs with the release store of graph_plan_add, so that the generation read
+         * after it is not older than the reference that was taken (mutant PINRLX). */
         if (ATOMIC_CAS_WEAK(&graph->refs[slot], &refs, refs + 1, acquire, relaxed)) {
             return true;
         }

@@ -3,16 +3,16 @@
  * worker.c - the worker loop: run a step, count its successors down, go on with the first that
  * became ready; others go into the worker's deque, where thieves find them.
  *
- * The loop holds one step "in hand". Nothing recurses and nothing is allocated: a chain of any length
- * runs in one stack frame. When the hand is empty: own deque, then the overflow (taken whole), then
- * other workers' deques, from a random one on, twice. A step with more than WORKER_ROW_MAX successors
- * keeps the lower half of its row and pushes the upper, again and again, so that fan-out is shared
- * and costs O(log n) pushes. (Blumofe and Leiserson, "Scheduling multithreaded computations by work
- * stealing", JACM 46(5), 1999.)
+ * The loop holds one step "in hand". Nothing recurses and nothing is allocated: a chain of any
+ * length runs in one stack frame. When the hand is empty: own deque, then the overflow (taken
+ * whole), then other workers' deques, from a random one on, twice. A step with more than
+ * WORKER_ROW_MAX successors keeps the lower half of its row and pushes the upper, again and again,
+ * so that fan-out is shared and costs O(log n) pushes. (Blumofe and Leiserson, "Scheduling
+ * multithreaded computations by work stealing", JACM 46(5), 1999.)
  *
  * Counting ends: a worker keeps the number of ended steps to itself and subtracts it from the scope
- * when it turns to another scope or leaves, so no write is shared per step. A scope's count therefore
- * reaches 0 only after the last worker's last touch of its steps.
+ * when it turns to another scope or leaves, so no write is shared per step. A scope's count
+ * therefore reaches 0 only after the last worker's last touch of its steps.
  *
  * Quiet: `active` holds the workers inside and how often one came in. A worker comes in by an add
  * and a seq_cst fence (F1) before it looks for work, and leaves after it emptied its hand and
@@ -60,8 +60,8 @@ bool swarm__worker_offer(struct worker *worker, uint32_t slot) {
     return pushed;
 }
 
-/* A step became ready. Agent steps go to the turn at once: they must not wait behind what this worker
- * runs next. Returns what to run next. */
+/* A step became ready. Agent steps go to the turn at once: they must not wait behind what this
+ * worker runs next. Returns what to run next. */
 static inline uint32_t worker_ready(struct worker *worker, uint32_t slot, uint32_t hand) {
     if (graph_has(worker->graph, slot, GRAPH_AGENT)) {
         swarm__graph_post(worker->graph, slot);
@@ -380,7 +380,8 @@ uint32_t swarm__worker_stop(struct worker *worker, uint32_t slot, bool cancelled
 
 static uint32_t worker_run_special(struct worker *worker, uint32_t slot) {
     struct graph *graph = worker->graph;
-    bool cancelled = graph_scope_cancelled(graph, graph->scope[slot]);
+    bool cancelled = graph_has(graph, slot, GRAPH_STOPPED) ||
+                     graph_scope_cancelled(graph, graph->scope[slot]);
     uint64_t value;
     swarm_outcome outcome;
 
@@ -426,8 +427,8 @@ static inline uint32_t worker_run(struct worker *worker, uint32_t slot) {
 
 /* ---- finding work */
 
-/* Puts the rest of a taken chain back without looking for its end: if others pushed meanwhile, their
- * nodes, which are few, go in front of it. */
+/* Puts the rest of a taken chain back without looking for its end: if others pushed meanwhile,
+ * their nodes, which are few, go in front of it. */
 static void worker_put_back(struct graph *graph, uint32_t first) {
     uint32_t empty = NONE32;
 
@@ -478,7 +479,8 @@ static uint32_t worker_overflow(struct worker *worker) {
     return hand;
 }
 
-/* A number below `bound`. Marsaglia, "Xorshift RNGs", Journal of Statistical Software 8(14), 2003. */
+/* A number below `bound`. Marsaglia, "Xorshift RNGs", Journal of Statistical Software 8(14), 2003.
+ */
 static uint32_t worker_random(struct worker *worker, uint32_t bound) {
     uint64_t x = worker->random;
 

@@ -8,8 +8,8 @@
  * first cell. Such a part needs no pin: the successors in it are open, so the run has not ended and
  * its region stays.
  *
- * Threads: a worker's fields belong to the thread that is inside graph_work with its index; only the
- * deque is shared.
+ * Threads: a worker's fields belong to the thread that is inside graph_work with its index; only
+ * the deque is shared.
  */
 #ifndef SWARM_GRAPH_WORKER_H
 #define SWARM_GRAPH_WORKER_H
@@ -55,9 +55,9 @@ static inline void graph_notify(struct graph *graph) {
     }
 }
 
-/* Closes a growing step's list and returns its first cell, NONE32, or GRAPH_CLOSED when it was closed
- * before. Release: state and output, to who finds it closed; acquire: the cells that were pushed.
- * Pairs with the CAS and loads of link_older (mutants CLOSE, CLOSERLX). */
+/* Closes a growing step's list and returns its first cell, NONE32, or GRAPH_CLOSED when it was
+ * closed before. Release: state and output, to who finds it closed; acquire: the cells that were
+ * pushed. Pairs with the CAS and loads of link_older (mutants CLOSE, CLOSERLX). */
 static inline uint32_t graph_close(struct graph *graph, uint32_t slot) {
     uint32_t generation = link_generation(ATOMIC_LOAD(&graph->link[slot], relaxed));
 
@@ -90,8 +90,8 @@ void swarm__worker_frame(struct worker *worker, uint32_t slot, uint64_t argument
 /* Fills the frame and calls the step's function. */
 swarm_outcome swarm__worker_call(struct worker *worker, uint32_t slot, uint64_t argument,
                                  uint64_t *out_value);
-/* A step's function came back: applies its plan, then ends it, or hands it to the turn. Returns what
- * to run next, or NONE32. */
+/* A step's function came back: applies its plan, then ends it, or hands it to the turn. Returns
+ * what to run next, or NONE32. */
 uint32_t swarm__worker_settle(struct worker *worker, uint32_t slot, swarm_outcome outcome,
                               uint64_t value);
 /* The same for a step that must not run, or not go on. */

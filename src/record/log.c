@@ -174,7 +174,21 @@ size_t swarm__log_read(struct log *log, void *buffer, size_t size, size_t *out_n
     return total;
 }
 
+size_t swarm__log_peek(const struct log *log, const void **out_bytes) {
+    size_t size = log->enabled ? ring_next_size(&log->ring) : 0;
+
+    if (size != 0) {
+        *out_bytes = log->ring.bytes + log->ring.read + RING_HEAD;
+    }
+    return size;
+}
+
+void swarm__log_skip(struct log *log, size_t size) {
+    ring_skip(&log->ring, size);
+    log->read++;
+}
+
 void swarm__log_acknowledge(struct log *log) {
     log->safe = log->read;
-    log->pending = log->ring.bytes == NULL || ring_empty(&log->ring) ? 0 : log->pending;
+    log->pending = !log->enabled || ring_empty(&log->ring) ? 0 : log->pending;
 }

@@ -60,6 +60,9 @@ void swarm__log_event(struct log *log, struct hash128 *run_hash, const swarm_eve
 bool swarm__log_close(struct log *log);
 
 size_t swarm__log_read(struct log *log, void *buffer, size_t size, size_t *out_needed);
+/* The same without a copy: size of the oldest frame, 0 when there is none; then it is skipped. */
+size_t swarm__log_peek(const struct log *log, const void **out_bytes);
+void swarm__log_skip(struct log *log, size_t size);
 
 /* What was read is safe. */
 void swarm__log_acknowledge(struct log *log);

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * all.c - the whole library as one translation unit: cc -c src/all.c
+ *
+ * The host comes first because it asks the C library for more than C11 before any header is read.
+ */
+#include "host/linux.c"
+#include "host/none.c"
+
+#include "graph/check.c"
+#include "graph/graph.c"
+#include "graph/link.c"
+#include "graph/plan.c"
+#include "graph/range.c"
+#include "graph/step.c"
+#include "graph/worker.c"
+
+#include "dispatch/agent.c"
+#include "dispatch/demand.c"
+#include "dispatch/order.c"
+
+#include "record/event.c"
+#include "record/log.c"
+
+#include "core/advance.c"
+#include "core/apply.c"
+#include "core/attempt.c"
+#include "core/call.c"
+#include "core/cancel.c"
+#include "core/drive.c"
+#include "core/plan.c"
+#include "core/query.c"
+#include "core/run.c"
+#include "core/setup.c"
+#include "core/step.c"
+#include "core/text.c"
+#include "core/turn.c"

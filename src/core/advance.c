@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * advance.c - the round (design, section 6).
+ */
+#include "core.h"
+
+#define SORT_LISTS 32
+
+struct arrival_key {
+    uint64_t kind, ordinal, run, rest;
+};
+
+/* 0 completions, 1 ready steps. A plain call step that dispatch has not seen stands behind the step
+ * that it descends from, by its lineage. */
+static struct arrival_key key_of(const swarm *sw, uint32_t item) {
+    const struct dispatch *d = &sw->dispatch;
+    const struct graph *graph = &sw->graph;
+    uint32_t slot = item & ~(ITEM_ATTEMPT | ITEM_POISONED), kind;
+    struct arrival_key key = {0, 0, 0, 0};
+
+    if ((item & ITEM_ATTEMPT) != 0) {
+        const struct attempt *attempt = &d->attempts[slot];
+
+        key.ordinal = attempt->ordinal;
+        key.run = d->runs[attempt->run].number;
+        key.rest = (uint64_t)attempt->number << 32 | attempt->epoch;
+        return key;
+    }
+    kind = ATOMIC_LOAD(&graph->kind[slot], relaxed);
+    key.kind = (kind_flags(kind) & GRAPH_AGENT) != 0;
+    key.ordinal = swarm__graph_ordinal(graph, slot);
+    key.run = d->runs[graph->scopes[graph->scope[slot]].run].number;
+    if (key.ordinal == SWARM_NEVER) {
+        key.ordinal = graph->scopes[graph->scope[slot]].ordinal;
+        key.rest = graph->lineage[slot];
+    }
+    return key;
+}
+
+static bool before(const swarm *sw, uint32_t a, uint32_t b) {
+    struct arrival_key x = key_of(sw, a), y = key_of(sw, b);
+
+    if (x.kind != y.kind) {
+        return x.kind < y.kind;
+    }
+    if (x.ordinal != y.ordinal) {
+        return x.ordinal < y.ordinal;
+    }
+    return x.run != y.run ? x.run < y.run : x.rest < y.rest;
+}
+
+static uint32_t item_next(const swarm *sw, uint32_t item) {
+    return (item & ITEM_ATTEMPT) != 0
+               ? sw->dispatch.attempts[item & ~ITEM_ATTEMPT].arrived_next
+               : ATOMIC_LOAD(&sw->graph.pending[item & ~ITEM_POISONED], relaxed);
+}
+
+static void item_link(swarm *sw, uint32_t item, uint32_t next) {
+    if ((item & ITEM_ATTEMPT) != 0) {
+        sw->dispatch.attempts[item & ~ITEM_ATTEMPT].arrived_next = next;
+    } else {
+        ATOMIC_STORE(&sw->graph.pending[item & ~ITEM_POISONED], next, relaxed);
+    }
+}
+
+static uint32_t merge(swarm *sw, uint32_t a, uint32_t b) {
+    uint32_t first = NONE32, last = NONE32;
+
+    while (a != NONE32 || b != NONE32) {
+        bool from_b = a == NONE32 || (b != NONE32 && before(sw, b, a));
+        uint32_t item = from_b ? b : a;
+
+        if (from_b) {
+            b = item_next(sw, b);
+        } else {
+            a = item_next(sw, a);
+        }
+        if (last == NONE32) {
+            first = item;
+        } else {
+            item_link(sw, last, item);
+        }
+        last = item;
+    }
+    if (last != NONE32) {
+        item_link(sw, last, NONE32);
+    }
+    return first;
+}
+
+/* Bottom-up merge sort of a list: lists[i] holds 2^i items or none. */
+static uint32_t sort(swarm *sw, uint32_t items) {
+    uint32_t lists[SORT_LISTS], sorted = NONE32;
+
+    for (uint32_t i = 0; i < SORT_LISTS; i++) {
+        lists[i] = NONE32;
+    }
+    while (items != NONE32) {
+        uint32_t carry = items, i = 0;
+
+        items = item_next(sw, items);
+        item_link(sw, carry, NONE32);
+        for (; i < SORT_LISTS - 1 && lists[i] != NONE32; i++) {
+            carry = merge(sw, lists[i], carry);
+            lists[i] = NONE32;
+        }
+        lists[i] = lists[i] == NONE32 ? carry : merge(sw, lists[i], carry);
+    }
+    for (uint32_t i = 0; i < SORT_LISTS; i++) {
+        sorted = sorted == NONE32 ? lists[i] : merge(sw, lists[i], sorted);
+    }
+    return sorted;
+}
+
+static uint32_t collect_attempts(swarm *sw, uint32_t list) {
+    for (uint32_t index = mailbox_take(&sw->attempts_box); index != NONE32;
+         index = mailbox_take(&sw->attempts_box)) {
+        item_link(sw, index | ITEM_ATTEMPT, list);
+        list = index | ITEM_ATTEMPT;
+    }
+    return list;
+}
+
+/* A slot that nobody refers to any more is recycled at once: nothing depends on when. */
+static uint32_t collect_slots(swarm *sw, uint32_t list) {
+    uint32_t what;
+
+    for (uint32_t slot = swarm__graph_take_posted(&sw->graph, &what); slot != NONE32;
+         slot = swarm__graph_take_posted(&sw->graph, &what)) {
+        if (what == GRAPH_POSTED_UNUSED) {
+            swarm__step_recycle(sw, slot);
+            continue;
+        }
+        slot |= what == GRAPH_POSTED_SPOILT ? ITEM_POISONED : 0;
+        item_link(sw, slot, list);
+        list = slot;
+    }
+    return list;
+}
+
+static void round_begin(swarm *sw, uint64_t now_ns) {
+    sw->now_ns = now_ns > sw->now_ns ? now_ns : sw->now_ns;
+    /* Acquire: what was posted before PENDING was set; pairs with the release of swarm__signal. The
+     * flag goes down before the look, so a post that the look misses raises it again. */
+    (void)ATOMIC_AND(&sw->turn, ~TURN_PENDING, acquire);
+    swarm__commands_collect(sw);
+    sw->round.arrivals = sort(sw, collect_slots(sw, collect_attempts(sw, NONE32)));
+    sw->round.phase = ROUND_APPLY;
+    sw->round.changed = false;
+}
+
+/* False when the log has no room for the plan that a call step brought. */
+static bool arrival_one(swarm *sw) {
+    uint32_t item = sw->round.arrivals, slot = item & ~(ITEM_ATTEMPT | ITEM_POISONED);
+    bool spoilt = (item & ITEM_ATTEMPT) == 0 && (item & ITEM_POISONED) != 0, never;
+    swarm_plan *plan;
+
+    if ((item & ITEM_ATTEMPT) != 0) {
+        sw->round.arrivals = item_next(sw, item);
+        swarm__attempt_answered(sw, slot);
+        return true;
+    }
+    plan = swarm__plan_of_call(sw, slot);
+    if (plan != NULL && !swarm__plan_room(plan, &never) && !never) {
+        return false;
+    }
+    sw->round.arrivals = item_next(sw, item);
+    if (graph_has(&sw->graph, slot, GRAPH_AGENT)) {
+        swarm__woken_push(sw, slot, spoilt);
+    } else if (graph_has(&sw->graph, slot, GRAPH_TRACKED)) {
+        swarm__call_returned(sw, slot, spoilt);
+    } else {
+        swarm__plain_returned(sw, slot);
+    }
+    return true;
+}
+
+static void timer_of_step(swarm *sw, uint32_t tracked) {
+    struct tracked *step = &sw->dispatch.tracked[tracked];
+
+    if (step->state == SWARM_STEP_RUNNING) {
+        swarm__attempt_give_up(sw, tracked, SWARM_E_TIMED_OUT);
+        swarm__attempt_failed(sw, tracked, SWARM_OUTCOME_TIMED_OUT);
+    } else if (step->state == SWARM_STEP_HELD) {
+        swarm__step_ready(sw, tracked);
+    } else {
+        SWARM_ASSERT(step->state == SWARM_STEP_READY);
+        swarm__step_end(sw, tracked, SWARM_STEP_TIMED_OUT, SWARM_E_TIMED_OUT);
+    }
+}
+
+static void timer_of_edge(swarm *sw, uint32_t delay) {
+    uint32_t to = sw->dispatch.delays[delay].to;
+    bool poisoned;
+
+    if (swarm__graph_count_down(&sw->graph, to, false, &poisoned)) {
+        swarm__woken_push(sw, to, poisoned);
+    }
+}
+
+static void timer_one(swarm *sw) {
+    struct dispatch *d = &sw->dispatch;
+    uint32_t timer = heap_pop(d->timer_nodes, &d->timers);
+
+    if (timer < timer_of_attempt(d, 0)) {
+        timer_of_step(sw, timer);
+    } else if (timer < timer_of_delay(d, 0)) {
+        swarm__attempt_grace_over(sw, timer - timer_of_attempt(d, 0));
+    } else if (timer < timer_of_backend(d, 0)) {
+        timer_of_edge(sw, timer - timer_of_delay(d, 0));
+    } else {
+        d->backends[timer - timer_of_backend(d, 0)].held_until = 0;
+        swarm__demand_wake(d, WAIT_BACKEND);
+        swarm__demand_wake(d, WAIT_AGENT);
+    }
+}
+
+static bool timer_is_due(const swarm *sw) {
+    uint32_t top = heap_top(sw->dispatch.timer_nodes, &sw->dispatch.timers);
+
+    return top != NONE32 && sw->dispatch.timer_nodes[top].first <= sw->now_ns;
+}
+
+/* The waiting list for what the head of the demand lacks, or NONE32. */
+static uint32_t lacking(swarm *sw, uint32_t demand, uint32_t run) {
+    struct dispatch *d = &sw->dispatch;
+    uint32_t permit;
+
+    if (d->runs[run].inflight >= d->runs[run].inflight_max) {
+        return wait_of_run(d, run);
+    }
+    if (d->attempts_free.used == d->attempts_free.capacity) {
+        return WAIT_ATTEMPT;
+    }
+    permit = permit_lacking(d, &d->demands[demand]);
+    return permit == NONE32 ? NONE32 : wait_of_permit(permit);
+}
+
+/* Starts the next ready step, or sets aside a demand that cannot start. False when none is left. */
+static bool dispatch_one(swarm *sw) {
+    struct dispatch *d = &sw->dispatch;
+    uint32_t demand = swarm__demand_next(d), head, list, agent, why;
+    int64_t score = 0;
+
+    if (demand == NONE32 || sw->draining) {
+        return false;
+    }
+    head = d->demands[demand].ready;
+    list = lacking(sw, demand, d->tracked[head].run);
+    if (list != NONE32) {
+        swarm__demand_wait(d, demand, list);
+        return true;
+    }
+    agent = swarm__agent_pick(d, demand, &score, &why);
+    if (agent == NONE32 && why == PICK_BUSY) {
+        uint32_t pinned = d->demands[demand].agent;
+
+        swarm__demand_wait(d, demand, pinned == NONE32 ? WAIT_AGENT : wait_of_agent(d, pinned));
+    } else if (agent == NONE32 && why == PICK_HELD) {
+        swarm__demand_wait(d, demand, WAIT_BACKEND);
+    } else if (agent == NONE32) {
+        swarm__step_end(sw, head, SWARM_STEP_FAILED, SWARM_E_NO_AGENT);
+    } else if (d->runs[d->tracked[head].run].report.attempts >=
+               d->runs[d->tracked[head].run].attempts_max) {
+        swarm__step_end(sw, head, SWARM_STEP_FAILED, SWARM_E_LIMIT);
+    } else {
+        swarm__attempt_start(sw, head, agent, score);
+    }
+    return true;
+}
+
+enum { DONE, NO_ROOM, THROUGH };
+
+/* One operation, in the order of the kinds. */
+static int operation(swarm *sw) {
+    struct round *round = &sw->round;
+
+    if (round->woken_first != NONE32) {
+        swarm__woken_one(sw);
+    } else if (round->arrivals != NONE32) {
+        if (!arrival_one(sw)) {
+            return NO_ROOM;
+        }
+    } else if (round->sweep != NONE32) {
+        swarm__sweep_one(sw);
+    } else if (timer_is_due(sw)) {
+        timer_one(sw);
+    } else if (round->commands != NONE32) {
+        swarm__command_one(sw);
+    } else if (!swarm__scopes_collect(sw) && !dispatch_one(sw)) {
+        return THROUGH;
+    }
+    round->changed = true;
+    return DONE;
+}
+
+static void round_end(swarm *sw) {
+    struct gauges *g = &sw->gauges;
+
+    sw->round.phase = ROUND_IDLE;
+    sw->round.number++;
+    /* Relaxed: gauges for any thread, each for itself. */
+    ATOMIC_STORE(&g->now_ns, sw->now_ns, relaxed);
+    ATOMIC_STORE(&g->rounds, sw->round.number, relaxed);
+    ATOMIC_STORE(&g->open, sw->runs_open, relaxed);
+    ATOMIC_STORE(&g->ready, sw->dispatch.ready_count, relaxed);
+    ATOMIC_STORE(&g->inflight, sw->dispatch.attempts_free.used, relaxed);
+    ATOMIC_STORE(&g->started, sw->started, relaxed);
+    ATOMIC_STORE(&g->events, sw->log.events, relaxed);
+    ATOMIC_STORE(&g->log_pending, sw->log.pending, relaxed);
+}
+
+swarm_status swarm_advance(swarm *sw, uint64_t now_ns, bool *out_changed) {
+    if (!swarm__owned(sw)) {
+        return sw == NULL ? SWARM_E_INVALID : SWARM_E_BUSY;
+    }
+    if (sw->round.phase == ROUND_IDLE) {
+        round_begin(sw, now_ns);
+    }
+    while (sw->round.phase == ROUND_APPLY) {
+        int what = swarm__log_reserve(&sw->log, sw->now_ns, ROUND_EVENTS) ? operation(sw) : NO_ROOM;
+
+        if (what == NO_ROOM) {
+            return SWARM_E_AGAIN;
+        }
+        if (what == THROUGH) {
+            sw->round.phase = ROUND_CLOSE;
+        }
+    }
+    if (!swarm__log_close(&sw->log)) {
+        return SWARM_E_AGAIN;
+    }
+    if (!sw->log.enabled) {
+        swarm__release_held(sw);
+    }
+    if (out_changed != NULL) {
+        *out_changed = sw->round.changed;
+    }
+    round_end(sw);
+    return SWARM_OK;
+}
+
+bool swarm__round_pending(const swarm *sw) {
+    /* Acquire: pairs with the release of swarm__signal, so that what was posted is found. */
+    return (ATOMIC_LOAD(&sw->turn, acquire) & TURN_PENDING) != 0 ||
+           sw->round.phase != ROUND_IDLE || sw->round.woken_first != NONE32 ||
+           sw->dispatch.demands_ready != NONE32;
+}
+
+uint64_t swarm_next_deadline(swarm *sw) {
+    uint32_t top;
+
+    if (!swarm__owned(sw)) {
+        return SWARM_NEVER;
+    }
+    if (swarm__round_pending(sw)) {
+        return 0;
+    }
+    top = heap_top(sw->dispatch.timer_nodes, &sw->dispatch.timers);
+    return top == NONE32 ? SWARM_NEVER : sw->dispatch.timer_nodes[top].first;
+}

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * attempt.c - an attempt from start to settlement, and the requests about it.
+ */
+#include "core.h"
+
+static void hold_resources(swarm *sw, struct attempt *attempt) {
+    struct dispatch *d = &sw->dispatch;
+
+    swarm__agent_take(d, attempt->agent);
+    permit_take(d, &d->demands[attempt->demand]);
+    swarm__demand_ref(d, attempt->demand);
+}
+
+/* The other side of hold_resources: when the backend is done with the attempt. */
+static void give_resources(swarm *sw, struct attempt *attempt) {
+    struct dispatch *d = &sw->dispatch;
+    uint64_t busy_ns = sw->now_ns - attempt->start_ns;
+
+    d->runs[attempt->run].report.running_ns += busy_ns;
+    permit_give(d, &d->demands[attempt->demand]);
+    swarm__agent_give(d, attempt->agent, busy_ns);
+    swarm__demand_unref(d, attempt->demand);
+    swarm__demand_wake(d, WAIT_ATTEMPT);
+}
+
+static uint32_t attempt_fill(swarm *sw, uint32_t tracked, uint32_t agent) {
+    struct dispatch *d = &sw->dispatch;
+    struct tracked *step = &d->tracked[tracked];
+    uint32_t index = attempt_new(d);
+    struct attempt *attempt = &d->attempts[index];
+
+    SWARM_ASSERT(index != NONE32); /* the caller has looked */
+    attempt->tracked = tracked;
+    attempt->run = step->run;
+    attempt->agent = agent;
+    attempt->backend = d->profiles[d->agents[agent].profile].backend;
+    attempt->demand = step->demand;
+    attempt->number = step->attempts;
+    attempt->epoch = step->epoch;
+    attempt->ordinal = step->ordinal;
+    attempt->start_ns = sw->now_ns;
+    attempt->run_key = d->runs[step->run].key;
+    attempt->run_seed = d->runs[step->run].seed;
+    attempt->step_key = step->key;
+    return index;
+}
+
+static void count_start(swarm *sw, const struct tracked *step) {
+    struct run *run = &sw->dispatch.runs[step->run];
+
+    run->inflight++;
+    run->report.attempts++;
+    run->report.retries += step->attempts > 1;
+    run->report.queued_ns += sw->now_ns - step->ready_ns;
+    sw->started++;
+}
+
+void swarm__attempt_start(swarm *sw, uint32_t tracked, uint32_t agent, int64_t score) {
+    struct dispatch *d = &sw->dispatch;
+    struct tracked *step = &d->tracked[tracked];
+
+    swarm__demand_remove(d, tracked);
+    timer_disarm(d, tracked);
+    step->state = SWARM_STEP_RUNNING;
+    step->start_ns = sw->now_ns;
+    step->agent = agent;
+    step->attempts++;
+    step->attempt = attempt_fill(sw, tracked, agent);
+    hold_resources(sw, &d->attempts[step->attempt]);
+    count_start(sw, step);
+
+    uint64_t fields[4] = {step->attempts, step->epoch, (uint64_t)agent + 1,
+                          (uint64_t)(score + (INT64_C(1) << 32))};
+
+    swarm__log(sw, SWARM_EVENT_START, step->run, step->ordinal, fields, 4);
+    d->attempts[step->attempt].frame = sw->log.number;
+    attempt_request(d, step->attempt, ATTEMPT_WANTS_START);
+    if (step->run_timeout_ns != SWARM_NEVER) {
+        timer_arm(d, tracked, saturating_add64(sw->now_ns, step->run_timeout_ns), step->ordinal);
+    }
+}
+
+static void log_answer(swarm *sw, uint32_t kind, const struct attempt *attempt) {
+    const swarm_completion *answer = &attempt->answer;
+    uint64_t fields[8] = {attempt->number,
+                          attempt->epoch,
+                          answer->outcome,
+                          answer->usage.input_tokens,
+                          answer->usage.cached_tokens,
+                          answer->usage.output_tokens,
+                          answer->usage.cost_nano,
+                          answer->result.digest};
+
+    swarm__log(sw, kind, attempt->run, attempt->ordinal, fields,
+               kind == SWARM_EVENT_FENCED ? 7 : 8);
+}
+
+static void add_usage(swarm_usage *sum, const swarm_usage *usage) {
+    sum->input_tokens = saturating_add64(sum->input_tokens, usage->input_tokens);
+    sum->cached_tokens = saturating_add64(sum->cached_tokens, usage->cached_tokens);
+    sum->output_tokens = saturating_add64(sum->output_tokens, usage->output_tokens);
+    sum->cost_nano = saturating_add64(sum->cost_nano, usage->cost_nano);
+}
+
+/* The attempt holds nothing any more; what it lent and nobody took is given back first. */
+static void settle(swarm *sw, uint32_t index) {
+    struct dispatch *d = &sw->dispatch;
+    struct attempt *attempt = &d->attempts[index];
+
+    give_resources(sw, attempt);
+    timer_disarm(d, timer_of_attempt(d, index));
+    attempt->settled = true;
+    attempt->wants &= ATTEMPT_WANTS_RELEASE; /* not a START or CANCEL that nobody has taken */
+    if (attempt->answer.result.bytes != NULL) {
+        attempt_request(d, index, ATTEMPT_WANTS_RELEASE);
+    }
+}
+
+/* Frees a settled attempt, unless it is still in the queue: then it goes when it leaves that. */
+static void attempt_done(swarm *sw, uint32_t index) {
+    if (!sw->dispatch.attempts[index].queued) {
+        attempt_free(&sw->dispatch, index);
+    }
+}
+
+static void hold_backend(swarm *sw, const struct attempt *attempt) {
+    struct dispatch *d = &sw->dispatch;
+    struct backend *backend = &d->backends[attempt->backend];
+    uint64_t until_ns = attempt->answer.until_ns;
+    uint64_t fields[2] = {(uint64_t)attempt->backend + 1, until_ns};
+
+    if (until_ns <= sw->now_ns || until_ns <= backend->held_until) {
+        return;
+    }
+    swarm__log(sw, SWARM_EVENT_HOLD, NONE32, SWARM_NEVER, fields, 2);
+    backend->held_until = until_ns;
+    timer_arm(d, timer_of_backend(d, attempt->backend), until_ns, 0);
+}
+
+static uint32_t state_of_failure(swarm_outcome outcome) {
+    switch (outcome) {
+    case SWARM_OUTCOME_CANCELLED:
+        return SWARM_STEP_CANCELLED;
+    case SWARM_OUTCOME_TIMED_OUT:
+        return SWARM_STEP_TIMED_OUT;
+    default:
+        return SWARM_STEP_FAILED;
+    }
+}
+
+static swarm_status reason_of_failure(swarm_outcome outcome) {
+    switch (outcome) {
+    case SWARM_OUTCOME_CANCELLED:
+        return SWARM_OK;
+    case SWARM_OUTCOME_TIMED_OUT:
+        return SWARM_E_TIMED_OUT;
+    case SWARM_OUTCOME_GARBAGE:
+        return SWARM_E_GARBAGE;
+    default:
+        return SWARM_E_FAILED;
+    }
+}
+
+void swarm__attempt_failed(swarm *sw, uint32_t tracked, swarm_outcome outcome) {
+    struct dispatch *d = &sw->dispatch;
+    struct tracked *step = &d->tracked[tracked];
+    uint64_t at_ns;
+
+    step->outcome = outcome;
+    if (!outcome_is_retried(outcome) || step->attempts >= step->retry.attempts_max) {
+        swarm__step_end(sw, tracked, state_of_failure(outcome), reason_of_failure(outcome));
+        return;
+    }
+    at_ns = saturating_add64(sw->now_ns,
+                             backoff_ns(step, d->runs[step->run].seed, step->attempts));
+    uint64_t fields[3] = {step->attempts, outcome, at_ns};
+
+    swarm__log(sw, SWARM_EVENT_RETRY, step->run, step->ordinal, fields, 3);
+    step->state = SWARM_STEP_HELD;
+    timer_arm(d, tracked, at_ns, step->ordinal);
+}
+
+static void step_answered(swarm *sw, uint32_t tracked, struct attempt *attempt) {
+    struct tracked *step = &sw->dispatch.tracked[tracked];
+    swarm_outcome outcome = attempt->answer.outcome;
+
+    step->attempt = NONE32;
+    timer_disarm(&sw->dispatch, tracked);
+    sw->dispatch.runs[step->run].inflight--;
+    swarm__demand_wake(&sw->dispatch, wait_of_run(&sw->dispatch, step->run));
+    if (outcome == SWARM_OUTCOME_OK) {
+        step->outcome = outcome;
+        step->result = attempt->answer.result;
+        step->lent = step->result.bytes != NULL;
+        step->backend = attempt->backend;
+        attempt->answer.result.bytes = NULL; /* the step gives it back */
+        swarm__step_end(sw, tracked, SWARM_STEP_OK, SWARM_OK);
+    } else if (outcome == SWARM_OUTCOME_REFUSED || outcome == SWARM_OUTCOME_THROTTLED) {
+        step->attempts--;
+        step->epoch++;
+        sw->dispatch.runs[step->run].report.attempts--;
+        hold_backend(sw, attempt);
+        swarm__step_ready(sw, tracked);
+    } else {
+        swarm__attempt_failed(sw, tracked, outcome);
+    }
+}
+
+/* Applies an answer: to its step, or, if that has given the attempt up, to the books alone. */
+void swarm__attempt_answered(swarm *sw, uint32_t index) {
+    struct dispatch *d = &sw->dispatch;
+    struct attempt *attempt = &d->attempts[index];
+    struct run *run = &d->runs[attempt->run];
+
+    SWARM_ASSERT(attempt_state(d, index) == ATTEMPT_ANSWERED);
+    add_usage(&run->report.usage, &attempt->answer.usage);
+    if (attempt->tracked == NONE32) {
+        run->late--;
+        run->report.fenced++;
+        log_answer(sw, SWARM_EVENT_FENCED, attempt);
+    } else {
+        log_answer(sw, SWARM_EVENT_DONE, attempt);
+        step_answered(sw, attempt->tracked, attempt);
+    }
+    settle(sw, index);
+    attempt_done(sw, index);
+}
+
+/* The step goes on without the attempt. One whose START nobody has taken is settled at once. */
+void swarm__attempt_give_up(swarm *sw, uint32_t tracked, swarm_status reason) {
+    struct dispatch *d = &sw->dispatch;
+    struct tracked *step = &d->tracked[tracked];
+    uint32_t index = step->attempt;
+    struct attempt *attempt = &d->attempts[index];
+    uint64_t fields[3] = {attempt->number, attempt->epoch, (uint64_t)(-(int64_t)reason)};
+
+    swarm__log(sw, SWARM_EVENT_GIVE_UP, step->run, step->ordinal, fields, 3);
+    timer_disarm(d, tracked);
+    step->attempt = NONE32;
+    step->epoch++;
+    attempt->tracked = NONE32;
+    d->runs[step->run].inflight--;
+    swarm__demand_wake(d, wait_of_run(d, step->run));
+    if (attempt_state(d, index) == ATTEMPT_QUEUED) {
+        attempt->answer.result.bytes = NULL;
+        settle(sw, index); /* still in the queue: freed when it leaves that */
+        return;
+    }
+    d->runs[step->run].late++;
+    attempt_request(d, index, ATTEMPT_WANTS_CANCEL);
+    timer_arm(d, timer_of_attempt(d, index),
+              saturating_add64(sw->now_ns, sw->config.cancel_grace_ns), attempt->ordinal);
+}
+
+/* Nobody answered the cancel in time: the attempt is over, and a later answer is stale. */
+void swarm__attempt_grace_over(swarm *sw, uint32_t index) {
+    struct dispatch *d = &sw->dispatch;
+    struct attempt *attempt = &d->attempts[index];
+    uint64_t word = ATOMIC_LOAD(&attempt->word, relaxed);
+    swarm_completion nothing = {.outcome = SWARM_OUTCOME_LOST};
+
+    /* Acquire-release: against the CAS of swarm_complete, which decides who answers. */
+    if ((uint32_t)word != ATTEMPT_OPEN ||
+        !ATOMIC_CAS(&attempt->word, &word,
+                    attempt_word((uint32_t)(word >> 32), ATTEMPT_ANSWERED), acq_rel, relaxed)) {
+        return; /* it is being answered right now: the answer is on its way here */
+    }
+    attempt->answer = nothing;
+    d->runs[attempt->run].late--;
+    d->runs[attempt->run].report.fenced++;
+    log_answer(sw, SWARM_EVENT_FENCED, attempt);
+    settle(sw, index);
+    attempt_done(sw, index);
+}
+
+swarm_status swarm_complete(swarm *sw, const swarm_completion *completion) {
+    struct attempt *attempt;
+    uint64_t word, open, handle;
+    uint32_t index;
+
+    if (sw == NULL || completion == NULL || completion->outcome > SWARM_OUTCOME_REFUSED ||
+        completion->result.confidence_ppm > MILLION) {
+        return SWARM_E_INVALID;
+    }
+    handle = completion->attempt.id;
+    index = (uint32_t)handle - 1;
+    if (index >= sw->config.inflight_max) {
+        return SWARM_E_STALE;
+    }
+    attempt = &sw->dispatch.attempts[index];
+    open = attempt_word((uint32_t)(handle >> 32), ATTEMPT_OPEN);
+    word = open;
+    /* Acquire: the record as it was when its START was taken; pairs with the release store of
+     * request_start. Of several answers one wins here (mutant NOGEN: without the generation a late
+     * answer would end the slot's new owner). */
+    if (!ATOMIC_CAS(&attempt->word, &word, open + (ATTEMPT_CLAIMED - ATTEMPT_OPEN), acquire,
+                    relaxed)) {
+        bool same = word >> 32 == handle >> 32;
+        bool answered = (uint32_t)word == ATTEMPT_CLAIMED || (uint32_t)word == ATTEMPT_ANSWERED;
+
+        return same && answered ? SWARM_E_DUPLICATE : SWARM_E_STALE;
+    }
+    SHARED_WRITE(attempt->answer, *completion);
+    /* Release: for a look at the state alone; the mailbox publishes the answer. */
+    ATOMIC_STORE(&attempt->word, open + (ATTEMPT_ANSWERED - ATTEMPT_OPEN), release);
+    mailbox_push(&sw->attempts_box, index);
+    swarm__signal(sw);
+    return SWARM_OK;
+}
+
+static void request_common(const swarm *sw, uint32_t index, swarm_request *out) {
+    const struct dispatch *d = &sw->dispatch;
+    const struct attempt *attempt = &d->attempts[index];
+    static const swarm_request empty;
+
+    *out = empty;
+    out->attempt = attempt_handle(d, index);
+    out->run = run_handle(d, attempt->run);
+    out->agent.id = (uint64_t)attempt->agent + 1;
+    out->backend.id = (uint64_t)attempt->backend + 1;
+    out->run_key = attempt->run_key;
+    out->run_seed = attempt->run_seed;
+    out->step_key = attempt->step_key;
+    out->ordinal = attempt->ordinal;
+    out->number = attempt->number;
+    out->epoch = attempt->epoch;
+}
+
+static void request_start(swarm *sw, uint32_t index, swarm_request *out) {
+    struct attempt *attempt = &sw->dispatch.attempts[index];
+    const struct tracked *step = &sw->dispatch.tracked[attempt->tracked];
+    uint64_t word = ATOMIC_LOAD(&attempt->word, relaxed);
+
+    request_common(sw, index, out);
+    out->kind = SWARM_REQUEST_START;
+    out->step = swarm__graph_handle(&sw->graph, step->slot);
+    out->payload = step->payload;
+    out->payload_size = step->payload_size;
+    out->argument = step->argument;
+    out->timeout_ns = step->run_timeout_ns;
+    out->inputs = step->inputs_count;
+    /* Release: the record before whoever answers; pairs with the CAS of swarm_complete. */
+    ATOMIC_STORE(&attempt->word, word + (ATTEMPT_OPEN - ATTEMPT_QUEUED), release);
+}
+
+static void requests_pop(struct dispatch *d) {
+    uint32_t index = d->requests_first;
+
+    d->attempts[index].queued = false;
+    d->requests_first = d->attempts[index].request_next;
+    if (d->requests_first == NONE32) {
+        d->requests_last = NONE32;
+    }
+}
+
+/* The next thing that the head of the queue wants; false when it has to wait. */
+static bool request_of_head(swarm *sw, swarm_request *out, bool *out_filled) {
+    struct dispatch *d = &sw->dispatch;
+    uint32_t index = d->requests_first;
+    struct attempt *attempt = &d->attempts[index];
+
+    *out_filled = attempt->wants != 0;
+    if ((attempt->wants & ATTEMPT_WANTS_START) != 0) {
+        if (!log_is_safe(&sw->log, attempt->frame) ||
+            ATOMIC_LOAD(&sw->commands_open, acquire) != 0) {
+            return false; /* not safe yet, or a cancel must be looked at first */
+        }
+        request_start(sw, index, out);
+        attempt->wants &= ~(uint32_t)ATTEMPT_WANTS_START;
+    } else if ((attempt->wants & ATTEMPT_WANTS_CANCEL) != 0) {
+        request_common(sw, index, out);
+        out->kind = SWARM_REQUEST_CANCEL;
+        attempt->wants &= ~(uint32_t)ATTEMPT_WANTS_CANCEL;
+    } else if ((attempt->wants & ATTEMPT_WANTS_RELEASE) != 0) {
+        request_common(sw, index, out);
+        out->kind = SWARM_REQUEST_RELEASE;
+        out->result = attempt->answer.result;
+        attempt->wants = 0;
+    }
+    if (attempt->wants == 0) {
+        requests_pop(d);
+        if (attempt->settled) {
+            attempt_free(d, index);
+        }
+    }
+    return true;
+}
+
+static void request_release(swarm *sw, swarm_request *out) {
+    struct dispatch *d = &sw->dispatch;
+    uint32_t tracked = d->releases_first;
+    struct tracked *step = &d->tracked[tracked];
+    static const swarm_request empty;
+
+    d->releases_first = step->list_next;
+    if (d->releases_first == NONE32) {
+        d->releases_last = NONE32;
+    }
+    *out = empty;
+    out->kind = SWARM_REQUEST_RELEASE;
+    out->result = step->result;
+    out->backend.id = step->backend == NONE32 ? 0 : (uint64_t)step->backend + 1;
+    out->step_key = step->key;
+    out->ordinal = step->ordinal;
+    step->lent = false;
+    if (step->unwanted) {
+        pool_push(&d->tracked_pool, tracked);
+    } else {
+        d->runs[step->run].releases--; /* the run is about to start again */
+    }
+}
+
+uint32_t swarm_take(swarm *sw, swarm_request *requests, uint32_t max) {
+    uint32_t count = 0;
+
+    if (!swarm__owned(sw) || requests == NULL) {
+        return 0;
+    }
+    while (count < max && sw->dispatch.requests_first != NONE32) {
+        bool filled;
+
+        if (!request_of_head(sw, &requests[count], &filled)) {
+            break;
+        }
+        count += filled;
+    }
+    while (count < max && sw->dispatch.releases_first != NONE32) {
+        request_release(sw, &requests[count++]);
+    }
+    return count;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * call.c - what a running call step sees, and what becomes of it when it returns.
+ *
+ * enter and leave run on the worker. A tracked step's record is the worker's from the one to the
+ * other, but for its state, which is the turn's. A plain step that comes back to the turn has no
+ * record: its output carries the outcome, or the index of the plan that it brought.
+ */
+#include "core.h"
+
+#define OUTPUT_PLAN (UINT64_C(1) << 63)
+
+void swarm__call_enter(void *context, struct call_frame *frame) {
+    swarm *sw = context;
+    const struct tracked *step = &sw->dispatch.tracked[tracked_of(&sw->graph, frame->slot)];
+
+    frame->call.argument = step->argument;
+    frame->call.inputs = step->inputs_count;
+}
+
+void swarm__call_leave(void *context, struct call_frame *frame, swarm_outcome outcome,
+                       uint64_t value) {
+    swarm *sw = context;
+    uint32_t plan = frame->plan == NULL ? NONE32 : (uint32_t)(frame->plan - sw->plans);
+
+    if (plan != NONE32) {
+        frame->plan->value = value;
+    }
+    if (!graph_has(&sw->graph, frame->slot, GRAPH_TRACKED)) {
+        sw->graph.output[frame->slot] = plan != NONE32 ? OUTPUT_PLAN | plan : outcome;
+        return;
+    }
+    struct tracked *step = &sw->dispatch.tracked[tracked_of(&sw->graph, frame->slot)];
+    const swarm_result plain = {.value = value};
+
+    step->outcome = outcome;
+    step->result = frame->has_result ? frame->result : plain;
+    step->lent = step->result.bytes != NULL;
+    step->plan = plan;
+}
+
+/* The plan that a call step brought to the turn, or null. */
+swarm_plan *swarm__plan_of_call(swarm *sw, uint32_t slot) {
+    uint64_t output = sw->graph.output[slot];
+    uint32_t index = NONE32;
+
+    if (graph_has(&sw->graph, slot, GRAPH_AGENT) || !graph_has(&sw->graph, slot, GRAPH_CROSSED)) {
+        return NULL;
+    }
+    if (graph_has(&sw->graph, slot, GRAPH_TRACKED)) {
+        index = sw->dispatch.tracked[tracked_of(&sw->graph, slot)].plan;
+    } else if ((output & OUTPUT_PLAN) != 0) {
+        index = (uint32_t)output;
+    }
+    return index == NONE32 ? NULL : &sw->plans[index];
+}
+
+/* Applies the plan, or drops it when its step does not end OK. False when it was refused.
+ * *out_deferred: the step ends when its continuation does. */
+static bool plan_take(swarm_plan *plan, bool wanted, bool *out_deferred) {
+    *out_deferred = false;
+    if (plan == NULL) {
+        return true;
+    }
+    if (!wanted) {
+        swarm__plan_undo(plan);
+        return true;
+    }
+    if (swarm__plan_apply(plan) != SWARM_OK) {
+        return false;
+    }
+    *out_deferred = plan->graph.count != 0 && plan->graph.deferred;
+    swarm__plan_done(plan->sw, plan);
+    return true;
+}
+
+/* A tracked call step came back from its worker: it ran, or it must not (spoilt, cancelled). */
+void swarm__call_returned(swarm *sw, uint32_t slot, bool spoilt) {
+    uint32_t tracked = tracked_of(&sw->graph, slot), state;
+    struct tracked *step = &sw->dispatch.tracked[tracked];
+    bool cancelled = swarm__scope_is_cancelled(&sw->graph, sw->graph.scope[slot]);
+    bool over = state_is_terminal(step->state), deferred;
+    bool ok = !over && !cancelled && !spoilt && step->outcome == SWARM_OUTCOME_OK;
+    swarm_plan *plan = swarm__plan_of_call(sw, slot);
+
+    step->plan = NONE32;
+    if (!plan_take(plan, ok, &deferred)) {
+        step->outcome = SWARM_OUTCOME_GARBAGE;
+        ok = false;
+    }
+    if (deferred) {
+        return;
+    }
+    state = ok ? SWARM_STEP_OK : SWARM_STEP_FAILED;
+    state = spoilt ? SWARM_STEP_SKIPPED : cancelled ? SWARM_STEP_CANCELLED : state;
+    if (!over) {
+        swarm__step_end(sw, tracked, state,
+                        state == SWARM_STEP_FAILED    ? SWARM_E_FAILED
+                        : state == SWARM_STEP_SKIPPED ? SWARM_E_DEPENDS
+                                                      : SWARM_OK);
+    }
+    swarm__step_finish(sw, tracked);
+}
+
+/* A plain call step came back: it failed, brought a plan, or is a continuation that must not run. */
+void swarm__plain_returned(swarm *sw, uint32_t slot) {
+    swarm_plan *plan = swarm__plan_of_call(sw, slot);
+    bool cancelled = swarm__scope_is_cancelled(&sw->graph, sw->graph.scope[slot]);
+    bool ran = graph_has(&sw->graph, slot, GRAPH_CROSSED), deferred;
+    uint64_t value = plan == NULL ? 0 : plan->value;
+    bool ok = plan_take(plan, !cancelled, &deferred);
+    uint32_t state = SWARM_STEP_FAILED;
+
+    if (deferred) {
+        return;
+    }
+    if (plan != NULL && ok) {
+        state = SWARM_STEP_OK;
+    }
+    if (!ran && graph_has(&sw->graph, slot, GRAPH_SPOILT)) {
+        state = SWARM_STEP_SKIPPED;
+    } else if (cancelled) {
+        state = SWARM_STEP_CANCELLED;
+    }
+    swarm__plain_end(sw, slot, state, state == SWARM_STEP_OK ? value : 0);
+}
+
+/* ---- for the function */
+
+static swarm_result result_of(const swarm *sw, uint32_t slot) {
+    swarm_result result = {.value = sw->graph.output[slot]};
+
+    return graph_has(&sw->graph, slot, GRAPH_TRACKED)
+               ? sw->dispatch.tracked[tracked_of(&sw->graph, slot)].result
+               : result;
+}
+
+static swarm_status input_at(const swarm *sw, uint32_t slot, uint32_t index,
+                             swarm_result *out_result) {
+    const struct tracked *step;
+    uint32_t cell;
+
+    if (!graph_has(&sw->graph, slot, GRAPH_TRACKED) || out_result == NULL) {
+        return SWARM_E_INVALID;
+    }
+    step = &sw->dispatch.tracked[tracked_of(&sw->graph, slot)];
+    if (index >= step->inputs_count) {
+        return SWARM_E_INVALID;
+    }
+    cell = step->inputs_first;
+    for (uint32_t i = 0; i < index; i++) {
+        cell = sw->dispatch.inputs[cell].next;
+    }
+    *out_result = result_of(sw, sw->dispatch.inputs[cell].slot);
+    return SWARM_OK;
+}
+
+swarm_status swarm_call_input(const swarm_call *call, uint32_t index, swarm_result *out_result) {
+    const struct call_frame *frame = (const struct call_frame *)call;
+
+    return call == NULL ? SWARM_E_INVALID : input_at(call->sw, frame->slot, index, out_result);
+}
+
+swarm_status swarm_input(swarm *sw, swarm_step step, uint32_t index, swarm_result *out_result) {
+    uint32_t slot = sw == NULL ? NONE32 : swarm__graph_find(&sw->graph, step);
+
+    if (slot == NONE32) {
+        return sw == NULL ? SWARM_E_INVALID : SWARM_E_STALE;
+    }
+    return input_at(sw, slot, index, out_result);
+}
+
+swarm_status swarm_call_output(const swarm_call *call, const swarm_result *result) {
+    struct call_frame *frame = (struct call_frame *)(uintptr_t)call; /* the call is its head */
+
+    if (call == NULL || result == NULL || result->confidence_ppm > MILLION ||
+        (result->bytes == NULL && result->size != 0)) {
+        return SWARM_E_INVALID;
+    }
+    if (!graph_has(&call->sw->graph, frame->slot, GRAPH_TRACKED)) {
+        return SWARM_E_UNSUPPORTED;
+    }
+    frame->result = *result;
+    frame->has_result = true;
+    return SWARM_OK;
+}
+
+bool swarm_call_cancelled(const swarm_call *call) {
+    const struct call_frame *frame = (const struct call_frame *)call;
+    const struct graph *graph;
+
+    if (call == NULL) {
+        return false;
+    }
+    graph = &call->sw->graph;
+    return graph_has(graph, frame->slot, GRAPH_STOPPED) ||
+           swarm__scope_is_cancelled(graph, graph->scope[frame->slot]);
+}

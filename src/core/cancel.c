@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cancel.c - cancels: posted by any thread, applied by the round, after what completed at the same
+ * time. While one is posted and not applied, swarm_take hands out no START.
+ *
+ * A cancel of more than one step marks its scope, at which workers look before each call step, and
+ * then sweeps over the run's tracked steps, one an operation: a run of any size fits any log ring.
+ */
+#include "core.h"
+
+static swarm_status command_post(swarm *sw, uint32_t kind, uint64_t id) {
+    uint32_t index = pool_pop(&sw->commands_pool);
+    struct command *command = &sw->commands[index];
+
+    if (index == NONE32) {
+        return SWARM_E_FULL;
+    }
+    SHARED_WRITE(command->kind, kind);
+    SHARED_WRITE(command->id, id);
+    SHARED_WRITE(command->sequence, ATOMIC_ADD(&sw->command_sequence, 1, relaxed));
+    /* Release: pairs with the acquire load of swarm_take, which then starts nothing. */
+    (void)ATOMIC_ADD(&sw->commands_open, 1, release);
+    mailbox_push(&sw->commands_box, index);
+    swarm__signal(sw);
+    return SWARM_OK;
+}
+
+swarm_status swarm_step_cancel(swarm *sw, swarm_step step) {
+    if (sw == NULL) {
+        return SWARM_E_INVALID;
+    }
+    return swarm__graph_find(&sw->graph, step) == NONE32 ? SWARM_E_STALE
+                                                         : command_post(sw, CANCEL_STEP, step.id);
+}
+
+swarm_status swarm_subtree_cancel(swarm *sw, swarm_step step) {
+    if (sw == NULL) {
+        return SWARM_E_INVALID;
+    }
+    return swarm__graph_find(&sw->graph, step) == NONE32
+               ? SWARM_E_STALE
+               : command_post(sw, CANCEL_SUBTREE, step.id);
+}
+
+swarm_status swarm_agent_cancel(swarm *sw, swarm_agent agent) {
+    if (sw == NULL) {
+        return SWARM_E_INVALID;
+    }
+    /* Whether the agent exists only the turn knows; the index is what can be checked here. */
+    return agent.id == 0 || agent.id > sw->config.agents_max
+               ? SWARM_E_STALE
+               : command_post(sw, CANCEL_AGENT, agent.id);
+}
+
+swarm_status swarm_run_cancel(swarm *sw, swarm_run run) {
+    if (sw == NULL) {
+        return SWARM_E_INVALID;
+    }
+    return run_find(&sw->dispatch, run) == NONE32 ? SWARM_E_STALE
+                                                  : command_post(sw, CANCEL_RUN, run.id);
+}
+
+/* Into the round's list, by sequence. They arrive newest first, so the place is near the front. */
+void swarm__commands_collect(swarm *sw) {
+    for (uint32_t index = mailbox_take(&sw->commands_box); index != NONE32;
+         index = mailbox_take(&sw->commands_box)) {
+        uint32_t *link = &sw->round.commands;
+
+        while (*link != NONE32 &&
+               sw->commands[*link].sequence < SHARED_READ(sw->commands[index].sequence)) {
+            link = &sw->commands[*link].next;
+        }
+        sw->commands[index].next = *link;
+        *link = index;
+    }
+}
+
+static void cancel_one(swarm *sw, uint32_t tracked) {
+    struct tracked *step = &sw->dispatch.tracked[tracked];
+
+    if (state_is_terminal(step->state)) {
+        return;
+    }
+    if (step->attempt != NONE32) {
+        swarm__attempt_give_up(sw, tracked, SWARM_OK);
+    }
+    swarm__step_end(sw, tracked, SWARM_STEP_CANCELLED, SWARM_OK);
+}
+
+static void cancel_step(swarm *sw, uint32_t slot, bool subtree) {
+    struct graph *graph = &sw->graph;
+    uint32_t kind = ATOMIC_LOAD(&graph->kind[slot], relaxed);
+    struct tracked *step;
+
+    /* For swarm_call_cancelled, and for a worker that has not begun it. */
+    (void)ATOMIC_OR(&graph->kind[slot], (uint32_t)GRAPH_STOPPED << 20, relaxed);
+    if ((kind_flags(kind) & GRAPH_TRACKED) == 0) {
+        return;
+    }
+    step = &sw->dispatch.tracked[tracked_of(graph, slot)];
+    if (subtree && step->scope_own != NONE32) {
+        /* Relaxed: workers may see it late; the turn starts nothing of it from now on. */
+        ATOMIC_STORE(&graph->scopes[step->scope_own].cancelled, 1, relaxed);
+        sw->round.sweep = sw->dispatch.runs[step->run].first;
+        sw->round.sweep_agent = NONE32;
+    }
+    cancel_one(sw, tracked_of(graph, slot));
+}
+
+static void cancel_run(swarm *sw, uint32_t index) {
+    struct run *run = &sw->dispatch.runs[index];
+    uint64_t cancelled = 1;
+
+    if (run->cancelled || run->ended) {
+        return;
+    }
+    run->cancelled = true;
+    run->closed = true;
+    run->report.state = SWARM_RUN_CLOSED;
+    swarm__log(sw, SWARM_EVENT_CLOSE, index, SWARM_NEVER, &cancelled, 1);
+    ATOMIC_STORE(&sw->graph.scopes[index].cancelled, 1, relaxed);
+    sw->round.sweep = run->first;
+    sw->round.sweep_agent = NONE32;
+    swarm__run_check_end(sw, index);
+}
+
+static void cancel_agent(swarm *sw, uint32_t agent) {
+    if (agent < sw->dispatch.agents_count) {
+        sw->round.sweep = 0;
+        sw->round.sweep_agent = agent;
+    }
+}
+
+/* The run that the command is about, for its event; the id that it logs. */
+static uint32_t command_run(swarm *sw, const struct command *command, uint64_t *out_id) {
+    swarm_run run = {command->id};
+    swarm_step step = {command->id};
+    uint32_t slot;
+
+    *out_id = command->id;
+    if (command->kind == CANCEL_AGENT) {
+        return NONE32;
+    }
+    if (command->kind == CANCEL_RUN) {
+        uint32_t index = run_find(&sw->dispatch, run);
+
+        *out_id = index == NONE32 ? 0 : sw->dispatch.runs[index].number;
+        return index;
+    }
+    slot = swarm__graph_find(&sw->graph, step);
+    *out_id = slot == NONE32 ? 0 : swarm__graph_ordinal(&sw->graph, slot);
+    return slot == NONE32 ? NONE32 : sw->graph.scopes[sw->graph.scope[slot]].run;
+}
+
+/* Applies the next command. What became stale since it was posted has ended: nothing to do. */
+void swarm__command_one(swarm *sw) {
+    uint32_t index = sw->round.commands;
+    struct command command = sw->commands[index];
+    uint64_t fields[2] = {command.kind, 0};
+    uint32_t run = command_run(sw, &command, &fields[1]);
+
+    sw->round.commands = command.next;
+    pool_push(&sw->commands_pool, index);
+    (void)ATOMIC_SUB(&sw->commands_open, 1, relaxed); /* the turn's own look comes later */
+    if (run == NONE32 && command.kind != CANCEL_AGENT) {
+        return;
+    }
+    swarm__log(sw, SWARM_EVENT_CANCEL, run, SWARM_NEVER, fields, 2);
+    if (command.kind == CANCEL_RUN) {
+        cancel_run(sw, run);
+    } else if (command.kind == CANCEL_AGENT) {
+        cancel_agent(sw, (uint32_t)command.id - 1);
+    } else {
+        swarm_step step = {command.id};
+
+        cancel_step(sw, swarm__graph_find(&sw->graph, step), command.kind == CANCEL_SUBTREE);
+    }
+}
+
+static void sweep_attempt(swarm *sw) {
+    struct dispatch *d = &sw->dispatch;
+    uint32_t index = sw->round.sweep++;
+    struct attempt *attempt = &d->attempts[index];
+
+    if (slots_taken(&d->attempts_free, index) && attempt->agent == sw->round.sweep_agent &&
+        !attempt->settled && attempt->tracked != NONE32) {
+        uint32_t tracked = attempt->tracked;
+
+        swarm__attempt_give_up(sw, tracked, SWARM_OK);
+        swarm__attempt_failed(sw, tracked, SWARM_OUTCOME_LOST);
+    }
+    if (sw->round.sweep == sw->config.inflight_max) {
+        sw->round.sweep = NONE32;
+        sw->round.sweep_agent = NONE32;
+    }
+}
+
+/* One step, or attempt, of the cancel under way. */
+void swarm__sweep_one(swarm *sw) {
+    uint32_t tracked = sw->round.sweep;
+    struct tracked *step = &sw->dispatch.tracked[tracked];
+
+    if (sw->round.sweep_agent != NONE32) {
+        sweep_attempt(sw);
+        return;
+    }
+    sw->round.sweep = step->run_next;
+    if (swarm__scope_is_cancelled(&sw->graph, sw->graph.scope[step->slot])) {
+        cancel_one(sw, tracked);
+    }
+}

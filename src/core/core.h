@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core.h - struct swarm: where the floors meet.
+ *
+ *     advance.c   one round: what arrived is applied, timers fire, ready steps are dispatched
+ *     step.c      a tracked step's way through its states, and what its end causes
+ *     attempt.c   starting, answering, giving up an attempt; requests
+ *     cancel.c    cancels, from any thread
+ *     plan.c      plans: filling them
+ *     apply.c     plans: admitting and applying them
+ *     call.c      what a running call step sees, and its return
+ *     run.c       runs: opening to forgetting
+ *     setup.c     configuration, memory, backends, profiles, agents, permits, functions
+ *     query.c     what may be asked
+ *     drive.c     the loops: by the host's clock, and in virtual time
+ *     turn.c      who is the owner; signals between threads
+ *     text.c      texts of statuses
+ *
+ * A round is a sequence of small operations, each with at most ROUND_EVENTS log events, so that it
+ * can stop between any two of them when the log's ring is full, and go on later. What one operation
+ * causes is put on the list `woken` and done before the next arrival: in cause order.
+ */
+#ifndef SWARM_CORE_CORE_H
+#define SWARM_CORE_CORE_H
+
+#include "../dispatch/agent.h"
+#include "../dispatch/attempt.h"
+#include "../dispatch/demand.h"
+#include "../dispatch/order.h"
+#include "../dispatch/permit.h"
+#include "../dispatch/retry.h"
+#include "../dispatch/run.h"
+#include "../record/log.h"
+
+#define ROUND_EVENTS 8u
+
+/* Bits of the turn word. */
+#define TURN_HELD 1u    /* somebody is the owner */
+#define TURN_PENDING 2u /* something was posted since the last round began */
+#define TURN_WANTED 4u  /* another thread asked for the turn */
+
+/* In lists of arrivals and woken steps: an attempt; a poisoned step. Slots stay below 2^30. */
+#define ITEM_ATTEMPT 0x80000000u
+#define ITEM_POISONED 0x40000000u
+
+struct swarm_plan {
+    struct graph_plan graph; /* first: a plan is one */
+    swarm *sw;
+    uint64_t value;    /* of the call step that it belongs to */
+    uint32_t run;      /* index, or NONE32 */
+    uint32_t delays;   /* list of delays, by `next`, newest first */
+    uint32_t readers;  /* steps that list their inputs */
+    bool open;
+};
+
+enum { CANCEL_STEP = 1, CANCEL_SUBTREE = 2, CANCEL_RUN = 3, CANCEL_AGENT = 4 };
+
+struct command {
+    uint64_t id;       /* of the handle */
+    uint64_t sequence; /* order of posting */
+    uint32_t kind;     /* CANCEL_* */
+    uint32_t next;
+};
+
+/* Phases of a round. */
+enum { ROUND_IDLE = 0, ROUND_APPLY = 1, ROUND_CLOSE = 2 };
+
+struct round {
+    uint32_t phase;
+    uint32_t arrivals; /* sorted list of items */
+    uint32_t woken_first, woken_last;
+    uint32_t commands;     /* sorted list */
+    uint32_t sweep;        /* next tracked step, or attempt, of a cancel under way, or NONE32 */
+    uint32_t sweep_agent;  /* a sweep over this agent's attempts, or NONE32 */
+    uint32_t held_first, held_last; /* call steps that wait for the log to be safe */
+    uint64_t held_frame;
+    uint64_t number;
+    bool changed;
+    bool runs_quiet; /* some run's `quiet` is set */
+};
+
+/* A thread that swarm_drive or swarm_sim_drive started. */
+struct drive_thread {
+    swarm *sw;
+    uint64_t id;    /* the host's */
+    uint32_t index; /* of the worker */
+};
+
+/* What swarm_stats_get reads: written at the end of each round. */
+struct gauges {
+    atomic_u64 now_ns, rounds, open, ready, inflight, started, events, log_pending;
+};
+
+struct swarm {
+    struct graph graph;
+    struct dispatch dispatch;
+    struct log log;
+    struct round round;
+    struct gauges gauges;
+    swarm_config config; /* defaults filled in */
+    const swarm_host *host;
+    void *block;         /* to give back, or null */
+    size_t block_size;
+    uint64_t now_ns;
+    uint64_t runs_opened;
+    uint64_t runs_open;
+    uint64_t started;
+    swarm_plan *plans; /* plans_max of call steps, and the owner's last */
+    struct pool plans_pool;
+    struct command *commands;
+    struct pool commands_pool;
+    struct mailbox commands_box;
+    struct mailbox attempts_box;
+    atomic_u64 command_sequence;
+    atomic_u32 commands_open; /* posted and not applied */
+    atomic_u32 turn;
+    atomic_u32 stopping; /* the threads of a drive should end */
+    struct drive_thread *threads; /* one a worker index but 0 */
+    struct park bell; /* where the owner sleeps while it drives */
+    struct park_host bell_host;
+    swarm_error fault;
+    uint64_t *function_names;
+    uint32_t functions_count;
+    uint32_t scopes_free; /* pooled scopes, by scope.next */
+    uint32_t scopes_fresh;
+    bool draining;
+    uint64_t memory;
+};
+
+/* turn.c */
+bool swarm__owned(const swarm *sw);
+void swarm__signal(void *sw);
+void swarm__signal_quiet(swarm *sw);
+
+/* step.c */
+void swarm__log(swarm *sw, uint32_t kind, uint32_t run, uint64_t step, const uint64_t *fields,
+                uint32_t count);
+void swarm__woken_push(swarm *sw, uint32_t slot, bool poisoned);
+void swarm__woken_one(swarm *sw);
+void swarm__step_ready(swarm *sw, uint32_t tracked);
+void swarm__step_end(swarm *sw, uint32_t tracked, uint32_t state, swarm_status reason);
+void swarm__step_finish(swarm *sw, uint32_t tracked);
+void swarm__step_unref(swarm *sw, uint32_t slot);
+void swarm__step_recycle(swarm *sw, uint32_t slot);
+void swarm__step_free(swarm *sw, uint32_t tracked);
+void swarm__plain_end(swarm *sw, uint32_t slot, uint32_t state, uint64_t value);
+void swarm__delay_late(void *sw, uint32_t from, uint32_t to);
+bool swarm__scopes_collect(swarm *sw);
+void swarm__release_held(swarm *sw);
+
+/* attempt.c */
+void swarm__attempt_start(swarm *sw, uint32_t tracked, uint32_t agent, int64_t score);
+void swarm__attempt_answered(swarm *sw, uint32_t attempt);
+void swarm__attempt_give_up(swarm *sw, uint32_t tracked, swarm_status reason);
+void swarm__attempt_grace_over(swarm *sw, uint32_t attempt);
+/* Tries the step again, or ends it, after a counted attempt that did not go well. */
+void swarm__attempt_failed(swarm *sw, uint32_t tracked, swarm_outcome outcome);
+
+/* cancel.c */
+void swarm__command_one(swarm *sw);
+void swarm__commands_collect(swarm *sw);
+void swarm__sweep_one(swarm *sw);
+
+/* apply.c */
+swarm_status swarm__plan_apply(swarm_plan *plan);
+void swarm__plan_undo(swarm_plan *plan);
+bool swarm__plan_room(swarm_plan *plan, bool *out_never);
+void swarm__plan_done(void *sw, struct swarm_plan *plan);
+/* call.c: the graph's upcalls, and what they left for the turn. */
+void swarm__call_enter(void *sw, struct call_frame *frame);
+void swarm__call_leave(void *sw, struct call_frame *frame, swarm_outcome outcome, uint64_t value);
+void swarm__call_returned(swarm *sw, uint32_t slot, bool spoilt);
+void swarm__plain_returned(swarm *sw, uint32_t slot);
+swarm_plan *swarm__plan_of_call(swarm *sw, uint32_t slot);
+
+/* run.c */
+void swarm__run_check_end(swarm *sw, uint32_t run);
+
+/* drive.c */
+bool swarm__wanted(void *sw);
+
+/* advance.c */
+bool swarm__round_pending(const swarm *sw);
+
+#endif

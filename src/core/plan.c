@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * plan.c - filling a plan: by the owner, or by a running call step on its worker.
+ *
+ * Nothing that others can see is touched before the plan is applied (apply.c). A worker that fills a
+ * plan takes records from lock-free pools and reads tables that only grow; what needs the turn, such
+ * as equal demands becoming one, is left to the apply.
+ */
+#include "core.h"
+
+#include <string.h>
+
+#define BACKOFF_NS UINT64_C(1000000000)
+#define BACKOFF_MAX_NS UINT64_C(60000000000)
+
+static bool plan_is_of_owner(const swarm_plan *plan) {
+    return plan->graph.caller == NONE32;
+}
+
+/* Whether the plan may be filled now; null plans and those of an absent owner may not. */
+static bool plan_is_usable(const swarm_plan *plan) {
+    return plan != NULL && plan->open && (!plan_is_of_owner(plan) || swarm__owned(plan->sw)) &&
+           plan->graph.error.status == SWARM_OK;
+}
+
+/* For an error that the graph does not see. The plan then takes no more. */
+static void plan_refuse(swarm_plan *plan, swarm_status status, const char *text) {
+    swarm__graph_plan_fail(&plan->graph, status, text);
+}
+
+static void plan_begin(swarm *sw, swarm_plan *plan, uint32_t run, uint32_t scope) {
+    bool is_static = (sw->dispatch.runs[run].flags & SWARM_RUN_GROWING) == 0;
+
+    plan->sw = sw;
+    plan->run = run;
+    plan->delays = NONE32;
+    plan->readers = 0;
+    plan->value = 0;
+    plan->open = true;
+    swarm__graph_plan_open(&sw->graph, &plan->graph, scope, is_static);
+}
+
+/* A plan that only carries the reason why there is none. */
+static void plan_begin_refused(swarm *sw, swarm_plan *plan) {
+    swarm_error error = sw->fault;
+
+    memset(plan, 0, sizeof *plan);
+    plan->sw = sw;
+    plan->run = NONE32;
+    plan->delays = NONE32;
+    plan->open = true;
+    plan->graph.caller = NONE32;
+    plan->graph.first = NONE32;
+    plan->graph.error = error;
+    swarm__refuse(&sw->fault, SWARM_OK, NULL);
+}
+
+swarm_plan *swarm_plan_open(swarm *sw, swarm_run handle) {
+    swarm_plan *plan;
+    uint32_t run;
+
+    if (!swarm__owned(sw)) {
+        return NULL;
+    }
+    plan = &sw->plans[sw->config.plans_max];
+    run = run_find(&sw->dispatch, handle);
+    if (plan->open) {
+        plan_refuse(plan, SWARM_E_BUSY, "plan: another one is open; commit or drop it first");
+        return plan;
+    }
+    if (run == NONE32 && sw->fault.status == SWARM_OK) {
+        swarm__refuse(&sw->fault, SWARM_E_STALE, "plan: no such run");
+    } else if (run != NONE32 && sw->dispatch.runs[run].closed) {
+        swarm__refuse(&sw->fault, SWARM_E_FROZEN, "plan: the run is closed");
+    }
+    if (sw->fault.status != SWARM_OK) {
+        plan_begin_refused(sw, plan);
+    } else {
+        plan_begin(sw, plan, run, run);
+        plan->graph.caller = NONE32;
+    }
+    return plan;
+}
+
+swarm_plan *swarm_call_plan(const swarm_call *call) {
+    struct call_frame *frame = (struct call_frame *)(uintptr_t)call; /* the call is its head */
+    swarm *sw;
+    uint32_t scope, run, index;
+
+    if (call == NULL || frame->plan != NULL || frame->broken) {
+        return call == NULL ? NULL : frame->plan;
+    }
+    sw = call->sw;
+    scope = sw->graph.scope[frame->slot];
+    run = sw->graph.scopes[scope].run;
+    index = frame->is_range || (sw->dispatch.runs[run].flags & SWARM_RUN_GROWING) == 0
+                ? NONE32
+                : pool_pop(&sw->plans_pool);
+    if (index == NONE32) {
+        frame->broken = true;
+        return NULL;
+    }
+    frame->plan = &sw->plans[index];
+    plan_begin(sw, frame->plan, run, scope);
+    frame->plan->graph.caller = frame->slot;
+    return frame->plan;
+}
+
+/* ---- steps */
+
+static const char *spec_fault(const swarm_step_spec *spec) {
+    bool is_call = spec->function.id != 0;
+
+    if ((spec->skills == NULL && spec->skills_count != 0) ||
+        (spec->needs == NULL && spec->needs_count != 0) ||
+        (spec->payload == NULL && spec->payload_size != 0)) {
+        return "step: a count without its array";
+    }
+    if (spec->needs_count > NEEDS_MAX || spec->priority > PRIORITY_MAX ||
+        spec->retry.jitter_ppm > MILLION) {
+        return "step: needs_count above 8, priority above 255, or jitter above 1,000,000";
+    }
+    if (spec->flags > (SWARM_STEP_INPUTS | SWARM_STEP_DETACHED | SWARM_STEP_KEPT) ||
+        ((spec->flags & SWARM_STEP_DETACHED) != 0 && (spec->flags & SWARM_STEP_KEPT) != 0)) {
+        return "step: unknown flags, or both DETACHED and KEPT";
+    }
+    if (is_call && (spec->skills_count != 0 || spec->needs_count != 0 || spec->agent.id != 0 ||
+                    spec->queue_timeout_ns != 0 || spec->run_timeout_ns != 0 ||
+                    spec->retry.attempts_max != 0)) {
+        return "step: a call step has no skills, needs, agent, timeouts or retries";
+    }
+    for (uint32_t i = 0; i < spec->skills_count; i++) {
+        if (spec->skills[i] == NULL) {
+            return "step: a null skill";
+        }
+    }
+    return NULL;
+}
+
+/* The permits of a step, each at most once and within its capacity. */
+static bool needs_fill(swarm_plan *plan, const swarm_step_spec *spec, struct demand *demand) {
+    const struct dispatch *d = &plan->sw->dispatch;
+
+    for (uint32_t i = 0; i < spec->needs_count; i++) {
+        uint64_t id = spec->needs[i].permit.id;
+
+        if (id == 0 || id > d->permits_count) {
+            plan_refuse(plan, SWARM_E_MISSING, "step: no such permit");
+            return false;
+        }
+        if (spec->needs[i].units == 0 || spec->needs[i].units > d->permits[id - 1].capacity) {
+            plan_refuse(plan, SWARM_E_INVALID, "step: units are 0 or above the permit's capacity");
+            return false;
+        }
+        for (uint32_t k = 0; k < i; k++) {
+            if (demand->needs[k].permit == (uint32_t)id - 1) {
+                plan_refuse(plan, SWARM_E_INVALID, "step: a permit is listed twice");
+                return false;
+            }
+        }
+        demand->needs[i].permit = (uint32_t)id - 1;
+        demand->needs[i].units = spec->needs[i].units;
+        demand->needs_count = i + 1;
+    }
+    return true;
+}
+
+static uint32_t demand_fill(swarm_plan *plan, const swarm_step_spec *spec) {
+    struct dispatch *d = &plan->sw->dispatch;
+    uint32_t demand;
+
+    if (spec->agent.id > d->agents_count) {
+        plan_refuse(plan, SWARM_E_STALE, "step: no such agent");
+        return NONE32;
+    }
+    demand = swarm__demand_new(d);
+    if (demand == NONE32) {
+        plan_refuse(plan, SWARM_E_FULL, "step: raise config.demands_max");
+        return NONE32;
+    }
+    if (!needs_fill(plan, spec, &d->demands[demand])) {
+        swarm__demand_discard(d, demand);
+        return NONE32;
+    }
+    d->demands[demand].agent = spec->agent.id == 0 ? NONE32 : (uint32_t)spec->agent.id - 1;
+    swarm__demand_skills(d, demand, spec->skills, spec->skills_count);
+    swarm__demand_seal(d, demand, plan->run);
+    return plan_is_of_owner(plan) ? swarm__demand_intern(d, demand) : demand;
+}
+
+static uint64_t or_default(uint64_t value, uint64_t otherwise) {
+    return value == 0 ? otherwise : value == SWARM_ZERO ? 0 : value;
+}
+
+static void tracked_fill(struct tracked *step, const swarm_step_spec *spec, uint32_t run) {
+    memset(step, 0, sizeof *step);
+    step->retry = spec->retry;
+    step->retry.backoff_ns = or_default(spec->retry.backoff_ns, BACKOFF_NS);
+    step->retry.backoff_max_ns = or_default(spec->retry.backoff_max_ns, BACKOFF_MAX_NS);
+    step->retry.attempts_max = spec->retry.attempts_max == 0 ? 1 : spec->retry.attempts_max;
+    step->payload = spec->payload;
+    step->payload_size = spec->payload_size;
+    step->ordinal = SWARM_NEVER;
+    step->argument = spec->argument;
+    step->key = spec->key;
+    step->order_key = spec->order_key;
+    step->estimate_ns = spec->estimate_ns;
+    step->queue_timeout_ns = or_default(spec->queue_timeout_ns, SWARM_NEVER);
+    step->run_timeout_ns = or_default(spec->run_timeout_ns, SWARM_NEVER);
+    step->priority = spec->priority;
+    step->flags = spec->flags;
+    step->run = run;
+    step->attempt = NONE32;
+    step->agent = NONE32;
+    step->backend = NONE32;
+    step->scope_own = NONE32;
+    step->plan = NONE32;
+    step->inputs_first = NONE32;
+    step->delays_first = NONE32;
+    step->function = NONE32;
+}
+
+static void demand_give(swarm_plan *plan, uint32_t demand) {
+    struct dispatch *d = &plan->sw->dispatch;
+
+    if (demand != NONE32 && d->demands[demand].interned) {
+        swarm__demand_unref(d, demand);
+    } else if (demand != NONE32) {
+        swarm__demand_discard(d, demand);
+    }
+}
+
+/* A record for the step, or NONE32 with the plan's error. */
+static uint32_t tracked_new(swarm_plan *plan, const swarm_step_spec *spec) {
+    struct dispatch *d = &plan->sw->dispatch;
+    uint32_t index = pool_pop(&d->tracked_pool);
+
+    if (index == NONE32) {
+        plan_refuse(plan, SWARM_E_FULL, "step: raise config.tracked_max");
+        return NONE32;
+    }
+    tracked_fill(&d->tracked[index], spec, plan->run);
+    d->tracked[index].demand = NONE32;
+    if (spec->function.id != 0) {
+        d->tracked[index].function = (uint32_t)spec->function.id - 1;
+        return index;
+    }
+    d->tracked[index].demand = demand_fill(plan, spec);
+    if (d->tracked[index].demand == NONE32) {
+        pool_push(&d->tracked_pool, index);
+        return NONE32;
+    }
+    return index;
+}
+
+static bool step_is_kept(const swarm_plan *plan, uint32_t flags) {
+    return plan_is_of_owner(plan) ? (flags & SWARM_STEP_DETACHED) == 0
+                                  : (flags & SWARM_STEP_KEPT) != 0;
+}
+
+swarm_step swarm_step_add(swarm_plan *plan, const swarm_step_spec *spec) {
+    static const swarm_step_spec defaults;
+    const swarm_step none = {0};
+    const char *fault;
+    uint32_t tracked, slot, flags;
+
+    if (!plan_is_usable(plan)) {
+        return none;
+    }
+    spec = spec == NULL ? &defaults : spec;
+    fault = spec_fault(spec);
+    if (fault != NULL || spec->function.id > plan->sw->functions_count) {
+        plan_refuse(plan, fault != NULL ? SWARM_E_INVALID : SWARM_E_MISSING,
+                    fault != NULL ? fault : "step: no such function");
+        return none;
+    }
+    tracked = tracked_new(plan, spec);
+    if (tracked == NONE32) {
+        return none;
+    }
+    flags = GRAPH_TRACKED | (spec->function.id == 0 ? GRAPH_AGENT : 0);
+    slot = swarm__graph_plan_add(&plan->graph,
+                                 spec->function.id == 0 ? 0 : (uint32_t)spec->function.id - 1, flags,
+                                 tracked);
+    if (slot == NONE32) {
+        demand_give(plan, plan->sw->dispatch.tracked[tracked].demand);
+        pool_push(&plan->sw->dispatch.tracked_pool, tracked);
+        return none;
+    }
+    plan->sw->dispatch.tracked[tracked].slot = slot;
+    plan->readers += (spec->flags & SWARM_STEP_INPUTS) != 0;
+    if (step_is_kept(plan, spec->flags)) {
+        graph_keep(&plan->sw->graph, slot);
+    }
+    return swarm__graph_handle(&plan->sw->graph, slot);
+}
+
+/* Refuses a function that does not exist. */
+static bool function_exists(swarm_plan *plan, swarm_function function) {
+    if (function.id == 0 || function.id > plan->sw->functions_count) {
+        plan_refuse(plan, SWARM_E_MISSING, "call: no such function");
+        return false;
+    }
+    return true;
+}
+
+static swarm_step plain_added(swarm_plan *plan, uint32_t slot) {
+    const swarm_step none = {0};
+
+    if (slot == NONE32) {
+        return none;
+    }
+    if (plan_is_of_owner(plan)) {
+        graph_keep(&plan->sw->graph, slot);
+    }
+    return swarm__graph_handle(&plan->sw->graph, slot);
+}
+
+swarm_step swarm_call_add(swarm_plan *plan, swarm_function function, uint64_t argument) {
+    const swarm_step none = {0};
+
+    if (!plan_is_usable(plan) || !function_exists(plan, function)) {
+        return none;
+    }
+    return plain_added(plan, swarm__graph_plan_add(&plan->graph, (uint32_t)function.id - 1, 0,
+                                                   argument));
+}
+
+swarm_step swarm_range_add(swarm_plan *plan, swarm_function function, uint64_t first,
+                           uint64_t count) {
+    const swarm_step none = {0};
+
+    if (!plan_is_usable(plan) || !function_exists(plan, function)) {
+        return none;
+    }
+    return plain_added(plan, swarm__graph_plan_range(&plan->graph, (uint32_t)function.id - 1, first,
+                                                     count));
+}
+
+/* ---- edges */
+
+/* The delay's record, before the edge: the graph only knows that there is one. */
+static bool delay_add(swarm_plan *plan, swarm_step from, swarm_step to, uint64_t delay_ns) {
+    swarm *sw = plan->sw;
+    uint32_t a = swarm__graph_find(&sw->graph, from), b = swarm__graph_find(&sw->graph, to), index;
+
+    if (a == NONE32 || b == NONE32) {
+        plan_refuse(plan, SWARM_E_STALE, "edge: no such step");
+        return false;
+    }
+    if (!graph_has(&sw->graph, a, GRAPH_TRACKED) || !graph_has(&sw->graph, b, GRAPH_TRACKED)) {
+        plan_refuse(plan, SWARM_E_INVALID,
+                    "edge: a delay joins two steps that were added by swarm_step_add");
+        return false;
+    }
+    index = pool_pop(&sw->dispatch.delays_pool);
+    if (index == NONE32) {
+        plan_refuse(plan, SWARM_E_FULL, "edge: raise config.delays_max");
+        return false;
+    }
+    sw->dispatch.delays[index].delay_ns = delay_ns == SWARM_ZERO ? 0 : delay_ns;
+    sw->dispatch.delays[index].from = a;
+    sw->dispatch.delays[index].to = b;
+    sw->dispatch.delays[index].next = plan->delays;
+    plan->delays = index;
+    return true;
+}
+
+swarm_status swarm_edge_add(swarm_plan *plan, swarm_step from, swarm_step to, uint64_t delay_ns) {
+    if (!plan_is_usable(plan)) {
+        return plan == NULL || !plan->open              ? SWARM_E_INVALID
+               : plan->graph.error.status != SWARM_OK ? plan->graph.error.status
+                                                      : SWARM_E_BUSY;
+    }
+    if (delay_ns == 0 || delay_add(plan, from, to, delay_ns)) {
+        swarm__graph_plan_edge(&plan->graph, from, to, delay_ns != 0);
+    }
+    return plan->graph.error.status;
+}
+
+swarm_status swarm_plan_continue(swarm_plan *plan, swarm_step step) {
+    if (!plan_is_usable(plan)) {
+        return plan == NULL || !plan->open ? SWARM_E_INVALID : plan->graph.error.status;
+    }
+    if (plan_is_of_owner(plan)) {
+        plan_refuse(plan, SWARM_E_INVALID, "continue: only the plan of a call step has a caller");
+    } else {
+        swarm__graph_plan_continue(&plan->graph, step);
+    }
+    return plan->graph.error.status;
+}

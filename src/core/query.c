@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * query.c - what may be asked of steps, runs, agents and the swarm; and letting go of a step.
+ */
+#include "core.h"
+
+#include <string.h>
+
+static swarm_status step_check(swarm *sw, swarm_step step, uint32_t *out_slot) {
+    if (sw == NULL) {
+        return SWARM_E_INVALID;
+    }
+    if (!swarm__owned(sw)) {
+        return SWARM_E_BUSY;
+    }
+    *out_slot = swarm__graph_find(&sw->graph, step);
+    return *out_slot == NONE32 ? SWARM_E_STALE : SWARM_OK;
+}
+
+static void info_of_plain(const swarm *sw, uint32_t slot, swarm_step_info *info) {
+    info->state = kind_state(graph_kind(&sw->graph, slot));
+    info->reason = info->state == SWARM_STEP_SKIPPED  ? SWARM_E_DEPENDS
+                   : info->state == SWARM_STEP_FAILED ? SWARM_E_FAILED
+                                                      : SWARM_OK;
+    if (info->state == SWARM_STEP_OK) {
+        info->result.value = sw->graph.output[slot];
+    }
+}
+
+static void info_of_tracked(const struct tracked *step, swarm_step_info *info) {
+    info->state = step->state;
+    info->reason = step->reason;
+    info->outcome = step->outcome;
+    info->attempts = step->attempts;
+    info->agent.id = step->agent == NONE32 ? 0 : (uint64_t)step->agent + 1;
+    info->ready_ns = step->ready_ns;
+    info->start_ns = step->start_ns;
+    info->end_ns = step->end_ns;
+    if (step->state == SWARM_STEP_OK) {
+        info->result = step->result;
+    }
+}
+
+swarm_status swarm_step_status(swarm *sw, swarm_step step, swarm_step_info *out_info) {
+    uint32_t slot;
+    swarm_status status = step_check(sw, step, &slot);
+
+    if (status != SWARM_OK || out_info == NULL) {
+        return status != SWARM_OK ? status : SWARM_E_INVALID;
+    }
+    memset(out_info, 0, sizeof *out_info);
+    out_info->ordinal = swarm__graph_ordinal(&sw->graph, slot);
+    if (graph_has(&sw->graph, slot, GRAPH_TRACKED)) {
+        info_of_tracked(&sw->dispatch.tracked[tracked_of(&sw->graph, slot)], out_info);
+    } else {
+        info_of_plain(sw, slot, out_info);
+    }
+    return SWARM_OK;
+}
+
+swarm_step swarm_step_find(swarm *sw, swarm_run handle, uint64_t key) {
+    const swarm_step none = {0};
+    uint32_t run = swarm__owned(sw) ? run_find(&sw->dispatch, handle) : NONE32;
+    uint32_t tracked = run == NONE32 ? NONE32 : key_find(&sw->dispatch, run, key);
+
+    return tracked == NONE32 ? none
+                             : swarm__graph_handle(&sw->graph, sw->dispatch.tracked[tracked].slot);
+}
+
+swarm_status swarm_step_forget(swarm *sw, swarm_step step) {
+    uint32_t slot;
+    swarm_status status = step_check(sw, step, &slot);
+    bool last;
+
+    if (status != SWARM_OK) {
+        return status;
+    }
+    if (graph_has(&sw->graph, slot, GRAPH_STATIC)) {
+        return SWARM_E_FROZEN;
+    }
+    if (!graph_let_go(&sw->graph, slot, &last)) {
+        return SWARM_E_STALE; /* detached, or forgotten before */
+    }
+    if (last) {
+        swarm__step_recycle(sw, slot);
+    }
+    return SWARM_OK;
+}
+
+swarm_status swarm_stats_get(swarm *sw, swarm_stats *out_stats) {
+    const struct gauges *g;
+
+    if (sw == NULL || out_stats == NULL) {
+        return SWARM_E_INVALID;
+    }
+    g = &sw->gauges;
+    /* Relaxed: each counter is right for itself. */
+    out_stats->now_ns = ATOMIC_LOAD(&g->now_ns, relaxed);
+    out_stats->rounds = ATOMIC_LOAD(&g->rounds, relaxed);
+    out_stats->open = ATOMIC_LOAD(&g->open, relaxed);
+    out_stats->ready = ATOMIC_LOAD(&g->ready, relaxed);
+    out_stats->inflight = ATOMIC_LOAD(&g->inflight, relaxed);
+    out_stats->started = ATOMIC_LOAD(&g->started, relaxed);
+    out_stats->events = ATOMIC_LOAD(&g->events, relaxed);
+    out_stats->log_pending = ATOMIC_LOAD(&g->log_pending, relaxed);
+    out_stats->steps_live = swarm__graph_live(&sw->graph);
+    out_stats->memory = sw->memory;
+    return SWARM_OK;
+}
+
+swarm_status swarm_agent_usage(swarm *sw, swarm_agent agent, uint64_t *out_attempts,
+                               uint64_t *out_busy_ns) {
+    if (!swarm__owned(sw)) {
+        return sw == NULL ? SWARM_E_INVALID : SWARM_E_BUSY;
+    }
+    if (agent.id == 0 || agent.id > sw->dispatch.agents_count) {
+        return SWARM_E_STALE;
+    }
+    if (out_attempts == NULL || out_busy_ns == NULL) {
+        return SWARM_E_INVALID;
+    }
+    *out_attempts = sw->dispatch.agents[agent.id - 1].attempts;
+    *out_busy_ns = sw->dispatch.agents[agent.id - 1].busy_ns;
+    return SWARM_OK;
+}
+
+/* Whether something may still happen without the caller. */
+static bool can_move(swarm *sw) {
+    return swarm__round_pending(sw) || sw->dispatch.attempts_free.used != 0 ||
+           sw->dispatch.timers != NONE32 || sw->round.held_first != NONE32 ||
+           !swarm__graph_quiet(&sw->graph);
+}
+
+static uint32_t first_waiting(const struct dispatch *d, const struct run *run) {
+    uint32_t at = run->first;
+
+    while (at != NONE32 && state_is_terminal(d->tracked[at].state)) {
+        at = d->tracked[at].run_next;
+    }
+    return at;
+}
+
+swarm_status swarm_run_check(swarm *sw, swarm_run handle, swarm_error *out_error) {
+    uint32_t index, waiting;
+    swarm_run_report report;
+    swarm_status status;
+
+    if (!swarm__owned(sw)) {
+        return sw == NULL ? SWARM_E_INVALID : SWARM_E_BUSY;
+    }
+    status = swarm_run_report_get(sw, handle, &report);
+    if (status != SWARM_OK) {
+        return status;
+    }
+    index = run_find(&sw->dispatch, handle);
+    waiting = first_waiting(&sw->dispatch, &sw->dispatch.runs[index]);
+    if (waiting == NONE32 && report.ok + report.failed + report.timed_out + report.cancelled +
+                                     report.skipped + report.budget ==
+                                 report.steps) {
+        return SWARM_OK;
+    }
+    if (can_move(sw)) {
+        return SWARM_E_AGAIN;
+    }
+    if (out_error != NULL) {
+        swarm__refuse(out_error, SWARM_E_STALLED, "run: nothing can move this step any more");
+        out_error->step =
+            waiting == NONE32 ? SWARM_NEVER : sw->dispatch.tracked[waiting].ordinal;
+    }
+    return SWARM_E_STALLED;
+}
+
+uint64_t swarm_random(uint64_t seed, uint64_t stream, uint64_t n) {
+    return random_draw(seed, stream, n);
+}
+
+size_t swarm_log_read(swarm *sw, void *buffer, size_t size, size_t *out_needed) {
+    if (!swarm__owned(sw) || (buffer == NULL && size != 0)) {
+        return 0;
+    }
+    if (sw->round.phase == ROUND_IDLE) {
+        (void)swarm__log_close(&sw->log); /* what the owner's calls wrote; it has its room */
+    }
+    return swarm__log_read(&sw->log, buffer, size, out_needed);
+}
+
+swarm_status swarm_log_acknowledge(swarm *sw) {
+    if (!swarm__owned(sw)) {
+        return sw == NULL ? SWARM_E_INVALID : SWARM_E_BUSY;
+    }
+    swarm__log_acknowledge(&sw->log);
+    swarm__release_held(sw);
+    return SWARM_OK;
+}

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * run.c - a run from opening to forgetting.
+ */
+#include "core.h"
+
+#include <string.h>
+
+#define DEPTH_MAX 64u
+
+static bool owner_may_log(swarm *sw) {
+    return sw->round.phase == ROUND_IDLE && swarm__log_reserve(&sw->log, sw->now_ns, 2);
+}
+
+/* Status of an owner's call on a run that logs; the run's index in *out_run. */
+static swarm_status run_check(swarm *sw, swarm_run handle, uint32_t *out_run) {
+    if (sw == NULL) {
+        return SWARM_E_INVALID;
+    }
+    if (!swarm__owned(sw)) {
+        return SWARM_E_BUSY;
+    }
+    *out_run = run_find(&sw->dispatch, handle);
+    return *out_run == NONE32 ? SWARM_E_STALE : SWARM_OK;
+}
+
+static void log_open(swarm *sw, uint32_t index) {
+    const struct run *run = &sw->dispatch.runs[index];
+    uint64_t fields[8] = {run->key,          run->seed,      run->order,        run->flags,
+                          run->steps_max,    run->attempts_max, run->depth_max,
+                          run->inflight_max};
+
+    swarm__log(sw, SWARM_EVENT_RUN_OPEN, index, SWARM_NEVER, fields, 8);
+}
+
+static void run_begin(swarm *sw, uint32_t index) {
+    struct run *run = &sw->dispatch.runs[index];
+
+    run->number = ++sw->runs_opened;
+    sw->runs_open++;
+    memset(&run->report, 0, sizeof run->report);
+    hash128_init(&run->hash, SWARM_TRACE_VERSION);
+    run->ended = false;
+    run->started = false;
+    run->cancelled = false;
+    run->quiet = false;
+    log_open(sw, index);
+}
+
+static void run_fill(swarm *sw, uint32_t index, const swarm_run_spec *spec) {
+    struct run *run = &sw->dispatch.runs[index];
+    uint32_t generation = ATOMIC_LOAD(&run->generation, relaxed);
+
+    memset(run, 0, sizeof *run);
+    run->key = spec->key;
+    run->seed = spec->seed != 0 ? spec->seed : hash_mix64(sw->config.seed, sw->runs_opened + 1);
+    run->steps_max = spec->steps_max == 0 ? SWARM_NEVER : spec->steps_max;
+    run->attempts_max = spec->attempts_max == 0 ? SWARM_NEVER : spec->attempts_max;
+    run->depth_max = spec->depth_max == 0 ? DEPTH_MAX : spec->depth_max;
+    run->inflight_max = spec->inflight_max == 0 ? SWARM_NONE : spec->inflight_max;
+    run->order = spec->order;
+    run->flags = spec->flags;
+    run->first = NONE32;
+    run->last = NONE32;
+    /* Release: the record before a thread that was given the handle looks at it. */
+    ATOMIC_STORE(&run->generation, generation + 1, release);
+}
+
+static swarm_status spec_check(const swarm *sw, const swarm_run_spec *spec, const char **out_text) {
+    if (spec->order > SWARM_ORDER_KEY_ID || spec->flags > SWARM_RUN_GROWING) {
+        *out_text = "run: unknown order or flags";
+        return SWARM_E_INVALID;
+    }
+    if ((spec->flags & SWARM_RUN_GROWING) != 0 && (sw->config.flags & SWARM_CONFIG_STATIC) != 0) {
+        *out_text = "run: the configuration has room for static runs only";
+        return SWARM_E_INVALID;
+    }
+    if (run_by_key(&sw->dispatch, spec->key) != NONE32) {
+        *out_text = "run: the key is taken";
+        return SWARM_E_DUPLICATE;
+    }
+    if (run_free_slot(&sw->dispatch) == NONE32) {
+        *out_text = "run: raise config.runs_max, or forget runs that have ended";
+        return SWARM_E_FULL;
+    }
+    return SWARM_OK;
+}
+
+swarm_run swarm_run_open(swarm *sw, const swarm_run_spec *spec) {
+    static const swarm_run_spec defaults;
+    const swarm_run none = {0};
+    const char *text = "run: read out the log first";
+    swarm_status status;
+    uint32_t index;
+
+    if (!swarm__owned(sw)) {
+        return none;
+    }
+    spec = spec == NULL ? &defaults : spec;
+    status = spec_check(sw, spec, &text);
+    if (status == SWARM_OK && !owner_may_log(sw)) {
+        status = SWARM_E_AGAIN;
+    }
+    if (status != SWARM_OK) {
+        if (sw->fault.status == SWARM_OK) {
+            swarm__refuse(&sw->fault, status, text);
+        }
+        return none;
+    }
+    index = run_free_slot(&sw->dispatch);
+    run_fill(sw, index, spec);
+    swarm__scope_open(&sw->graph, index, index, NONE32, SWARM_NEVER);
+    run_begin(sw, index);
+    return run_handle(&sw->dispatch, index);
+}
+
+/* Ends the run if it is closed and nothing of it is left. */
+void swarm__run_check_end(swarm *sw, uint32_t index) {
+    struct run *run = &sw->dispatch.runs[index];
+    swarm_run_report report;
+
+    /* Acquire: pairs with the release of the last count down, so that the totals are there. */
+    if (ATOMIC_LOAD(&run->generation, relaxed) % 2 == 0 || run->ended || !run->closed ||
+        ATOMIC_LOAD(&sw->graph.scopes[index].open, acquire) != 0) {
+        return;
+    }
+    run->ended = true;
+    run->report.state = SWARM_RUN_ENDED;
+    sw->runs_open--;
+    (void)swarm_run_report_get(sw, run_handle(&sw->dispatch, index), &report);
+
+    uint64_t fields[7] = {report.ok,      report.failed, report.timed_out, report.cancelled,
+                          report.skipped, report.budget, report.attempts};
+
+    swarm__log(sw, SWARM_EVENT_RUN_END, index, SWARM_NEVER, fields, 7);
+}
+
+swarm_status swarm_run_close(swarm *sw, swarm_run handle) {
+    uint64_t cancelled = 0;
+    uint32_t index;
+    swarm_status status = run_check(sw, handle, &index);
+    struct run *run;
+
+    if (status != SWARM_OK) {
+        return status;
+    }
+    run = &sw->dispatch.runs[index];
+    if (run->closed) {
+        return SWARM_OK;
+    }
+    if (!owner_may_log(sw)) {
+        return SWARM_E_AGAIN;
+    }
+    run->closed = true;
+    run->report.state = SWARM_RUN_CLOSED;
+    swarm__log(sw, SWARM_EVENT_CLOSE, index, SWARM_NEVER, &cancelled, 1);
+    run->quiet = true; /* it may have nothing left to do */
+    sw->round.runs_quiet = true;
+    return SWARM_OK;
+}
+
+/* Before the steps run again their results go back to whoever lent them. True when none is left. */
+static bool results_returned(swarm *sw, struct run *run) {
+    struct dispatch *d = &sw->dispatch;
+
+    for (uint32_t at = run->releases == 0 ? run->first : NONE32; at != NONE32;
+         at = d->tracked[at].run_next) {
+        if (d->tracked[at].lent) {
+            run->releases++;
+            release_request(d, at);
+        }
+    }
+    return run->releases == 0;
+}
+
+static void tracked_again(struct tracked *step) {
+    const swarm_result nothing = {0};
+
+    step->result = nothing;
+    step->state = SWARM_STEP_PENDING;
+    step->reason = SWARM_OK;
+    step->outcome = SWARM_OUTCOME_OK;
+    step->attempts = 0;
+    step->epoch = 0;
+    step->agent = NONE32;
+    step->ready_ns = step->start_ns = step->end_ns = 0;
+    step->finished = false;
+}
+
+swarm_status swarm_run_again(swarm *sw, swarm_run handle) {
+    uint32_t index, cursor = NONE32, slot;
+    swarm_status status = run_check(sw, handle, &index);
+    struct run *run;
+    swarm_run_report before;
+
+    if (status != SWARM_OK) {
+        return status;
+    }
+    run = &sw->dispatch.runs[index];
+    if ((run->flags & SWARM_RUN_GROWING) != 0) {
+        return SWARM_E_FROZEN;
+    }
+    if (!run->ended || run->inflight + run->late != 0 || !results_returned(sw, run)) {
+        return SWARM_E_BUSY;
+    }
+    if (!owner_may_log(sw)) {
+        return SWARM_E_AGAIN;
+    }
+    before = run->report;
+    run_begin(sw, index);
+    run->report.steps = before.steps;
+    run->report.edges = before.edges;
+    run->report.edges_repeated = before.edges_repeated;
+    run->report.start_ns = sw->now_ns;
+    run->report.state = SWARM_RUN_CLOSED;
+    run->started = true;
+    for (uint32_t at = run->first; at != NONE32; at = sw->dispatch.tracked[at].run_next) {
+        tracked_again(&sw->dispatch.tracked[at]);
+    }
+    swarm__scope_open(&sw->graph, index, index, NONE32, SWARM_NEVER);
+    swarm__graph_region_reset(&sw->graph, index);
+    while (swarm__graph_region_start(&sw->graph, index, &cursor, &slot)) {
+        swarm__woken_push(sw, slot, false);
+    }
+    run->quiet = before.steps == 0;
+    sw->round.runs_quiet = true;
+    return SWARM_OK;
+}
+
+static void forget_static(swarm *sw, uint32_t index) {
+    struct run *run = &sw->dispatch.runs[index];
+
+    while (run->first != NONE32) {
+        struct tracked *step = &sw->dispatch.tracked[run->first];
+
+        for (uint32_t cell = step->inputs_first; cell != NONE32;) {
+            uint32_t next = sw->dispatch.inputs[cell].next;
+
+            slots_give(&sw->dispatch.inputs_free, cell);
+            cell = next;
+        }
+        swarm__step_free(sw, run->first);
+    }
+    swarm__graph_region_free(&sw->graph, index);
+}
+
+/* Everything has ended, so what is still there is kept. Tracked steps by their list; plain kept ones are
+ * all in the root scope, and found by looking. */
+static void forget_growing(swarm *sw, uint32_t index) {
+    struct graph *graph = &sw->graph;
+    struct run *run = &sw->dispatch.runs[index];
+    uint64_t bounds = ATOMIC_LOAD(&graph->steps.bounds, relaxed);
+    bool last;
+
+    while (run->first != NONE32) {
+        uint32_t slot = sw->dispatch.tracked[run->first].slot;
+
+        (void)graph_let_go(graph, slot, &last);
+        SWARM_ASSERT(last);
+        swarm__step_recycle(sw, slot);
+    }
+    for (uint32_t slot = space_high(bounds); slot < sw->config.steps_max; slot++) {
+        if (graph->scope[slot] == index && ATOMIC_LOAD(&graph->refs[slot], relaxed) == GRAPH_KEPT) {
+            (void)graph_let_go(graph, slot, &last);
+            swarm__step_recycle(sw, slot);
+        }
+    }
+}
+
+swarm_status swarm_run_forget(swarm *sw, swarm_run handle) {
+    uint32_t index;
+    swarm_status status = run_check(sw, handle, &index);
+    struct run *run;
+
+    if (status != SWARM_OK) {
+        return status;
+    }
+    run = &sw->dispatch.runs[index];
+    if (!run->ended || run->inflight + run->late != 0 || sw->round.phase != ROUND_IDLE) {
+        return SWARM_E_BUSY;
+    }
+    if ((run->flags & SWARM_RUN_GROWING) != 0) {
+        forget_growing(sw, index);
+    } else {
+        forget_static(sw, index);
+    }
+    SWARM_ASSERT(run->first == NONE32);
+    /* Release: whoever finds the handle stale sees nothing older. Even: the slot is free. */
+    ATOMIC_STORE(&run->generation, ATOMIC_LOAD(&run->generation, relaxed) + 1, release);
+    return SWARM_OK;
+}
+
+swarm_status swarm_run_limits(swarm *sw, swarm_run handle, uint64_t steps_max,
+                              uint64_t attempts_max) {
+    uint32_t index;
+    swarm_status status = run_check(sw, handle, &index);
+    struct run *run;
+
+    if (status != SWARM_OK) {
+        return status;
+    }
+    if (!owner_may_log(sw)) {
+        return SWARM_E_AGAIN;
+    }
+    run = &sw->dispatch.runs[index];
+    run->steps_max = steps_max == 0 ? run->steps_max : steps_max;
+    run->attempts_max = attempts_max == 0 ? run->attempts_max : attempts_max;
+
+    uint64_t fields[2] = {run->steps_max, run->attempts_max};
+
+    swarm__log(sw, SWARM_EVENT_LIMITS, index, SWARM_NEVER, fields, 2);
+    return SWARM_OK;
+}
+
+swarm_run swarm_run_find(swarm *sw, uint64_t key) {
+    const swarm_run none = {0};
+    uint32_t index = swarm__owned(sw) ? run_by_key(&sw->dispatch, key) : NONE32;
+
+    return index == NONE32 ? none : run_handle(&sw->dispatch, index);
+}
+
+swarm_status swarm_run_report_get(swarm *sw, swarm_run handle, swarm_run_report *out_report) {
+    uint32_t index;
+    swarm_status status = run_check(sw, handle, &index);
+    const struct scope *root;
+
+    if (status != SWARM_OK || out_report == NULL) {
+        return status != SWARM_OK ? status : SWARM_E_INVALID;
+    }
+    root = &sw->graph.scopes[index];
+    *out_report = sw->dispatch.runs[index].report;
+    /* Relaxed: workers' counts so far. */
+    out_report->ok += ATOMIC_LOAD(&root->ok, relaxed);
+    out_report->skipped += ATOMIC_LOAD(&root->skipped, relaxed);
+    out_report->cancelled += ATOMIC_LOAD(&root->stopped, relaxed);
+    out_report->steps += ATOMIC_LOAD(&root->added, relaxed);
+    if (sw->log.enabled) {
+        hash128_end(&sw->dispatch.runs[index].hash, out_report->hash);
+    }
+    return SWARM_OK;
+}

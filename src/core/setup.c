@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * setup.c - configuration, the one block of memory, and what is added to a swarm before it works.
+ */
+#include "core.h"
+
+#include <string.h>
+
+#define WORKERS_LIMIT 1024u
+#define STEPS_LIMIT (1u << 30)
+#define EDGES_LIMIT 0x7ffffffeu
+#define FUNCTIONS_LIMIT 65535u
+#define LOG_DEFAULT (1u << 20)
+#define LOG_LEAST 8192u
+#define GRACE_NS UINT64_C(10000000000)
+#define COUNT_LIMIT 0x0fffffffu
+
+static void set_default(uint32_t *field, uint64_t value) {
+    if (*field == 0) {
+        *field = value > COUNT_LIMIT ? COUNT_LIMIT : value == 0 ? 1 : (uint32_t)value;
+    }
+}
+
+static void fill_defaults(swarm_config *c) {
+    c->log_bytes = c->log_bytes == 0 ? LOG_DEFAULT : c->log_bytes;
+    c->cancel_grace_ns = c->cancel_grace_ns == 0            ? GRACE_NS
+                         : c->cancel_grace_ns == SWARM_ZERO ? 0
+                                                            : c->cancel_grace_ns;
+    set_default(&c->workers_max, 8);
+    set_default(&c->runs_max, 16);
+    set_default(&c->steps_max, 16384);
+    set_default(&c->edges_max, 4 * (uint64_t)c->steps_max);
+    set_default(&c->tracked_max, c->steps_max / 2);
+    set_default(&c->delays_max, c->tracked_max);
+    set_default(&c->inputs_max, c->tracked_max);
+    set_default(&c->agents_max, 512);
+    set_default(&c->profiles_max, 64);
+    set_default(&c->skills_max, 64);
+    set_default(&c->permits_max, 64);
+    set_default(&c->demands_max, 1024);
+    set_default(&c->backends_max, 16);
+    set_default(&c->functions_max, 64);
+    set_default(&c->inflight_max, 2 * (uint64_t)c->agents_max);
+    set_default(&c->scopes_max, c->steps_max / 8);
+    set_default(&c->plans_max, 1024);
+    set_default(&c->ranges_max, 64);
+    set_default(&c->deque_size, 1024);
+    set_default(&c->spin, 200);
+    set_default(&c->commands_max, 256);
+    c->spin = c->spin == SWARM_NONE ? 0 : c->spin;
+}
+
+static bool counts_fit(const swarm_config *c) {
+    const uint32_t counts[] = {c->runs_max,     c->tracked_max,  c->delays_max,  c->inputs_max,
+                               c->agents_max,   c->permits_max,  c->demands_max, c->backends_max,
+                               c->inflight_max, c->scopes_max,   c->plans_max,   c->ranges_max,
+                               c->commands_max};
+
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        if (counts[i] > COUNT_LIMIT) {
+            return false;
+        }
+    }
+    return c->workers_max <= WORKERS_LIMIT && c->steps_max <= STEPS_LIMIT &&
+           c->edges_max <= EDGES_LIMIT && c->functions_max <= FUNCTIONS_LIMIT &&
+           c->profiles_max <= 64 * SKILL_WORDS && c->skills_max <= 64 * SKILL_WORDS;
+}
+
+/* A copy with defaults filled in, or the reason why not. */
+static swarm_status config_check(const swarm_config *config, swarm_config *out) {
+    if (config == NULL) {
+        return SWARM_E_INVALID;
+    }
+    if (config->size != sizeof *config || config->version != SWARM_VERSION) {
+        return SWARM_E_MISMATCH;
+    }
+    *out = *config;
+    fill_defaults(out);
+    if (!counts_fit(out) || (out->deque_size & (out->deque_size - 1)) != 0 ||
+        out->flags > SWARM_CONFIG_STATIC || out->log_bytes < LOG_LEAST ||
+        (out->log_bytes != SWARM_NEVER && out->log_bytes > SIZE_MAX / 2) || out->reserved != 0 ||
+        (out->host != NULL && out->host->size != sizeof *out->host)) {
+        return SWARM_E_INVALID;
+    }
+    return SWARM_OK;
+}
+
+/* ---- layout: the same code measures and carves (arena.h) */
+
+/* Chains of a hash table: at least as many as entries, a power of two. */
+static uint32_t chains_for(uint32_t entries) {
+    uint32_t chains = 16;
+
+    while (chains < entries) {
+        chains *= 2;
+    }
+    return chains;
+}
+
+static uint32_t timers_of(const swarm_config *c) {
+    return c->tracked_max + c->inflight_max + c->delays_max + c->backends_max;
+}
+
+#define CARVE(arena, count, type) arena_take((arena), (count), sizeof(type), ARENA_ALIGN)
+
+static void layout_tracked(struct dispatch *d, struct arena *arena, const swarm_config *c) {
+    d->tracked = CARVE(arena, c->tracked_max, struct tracked);
+    d->tracked_pool.links = CARVE(arena, c->tracked_max, atomic_u32);
+    d->ready_nodes = CARVE(arena, c->tracked_max, struct heap_node);
+    d->inputs = CARVE(arena, c->inputs_max, struct input_cell);
+    d->inputs_free.links = CARVE(arena, c->inputs_max, uint32_t);
+    d->delays = CARVE(arena, c->delays_max, struct delay);
+    d->delays_pool.links = CARVE(arena, c->delays_max, atomic_u32);
+    d->demands = CARVE(arena, c->demands_max, struct demand);
+    d->demands_pool.links = CARVE(arena, c->demands_max, atomic_u32);
+    d->demand_nodes = CARVE(arena, c->demands_max, struct heap_node);
+    d->demand_chains = CARVE(arena, chains_for(c->demands_max), uint32_t);
+    d->key_chains = CARVE(arena, chains_for(c->tracked_max), uint32_t);
+    d->timer_nodes = CARVE(arena, timers_of(c), struct heap_node);
+    d->waiting = CARVE(arena, wait_lists(c), uint32_t);
+}
+
+static void layout_agents(struct dispatch *d, struct arena *arena, const swarm_config *c) {
+    d->profiles = CARVE(arena, c->profiles_max, struct profile);
+    d->agents = CARVE(arena, c->agents_max, struct agent);
+    d->agent_nodes = CARVE(arena, c->agents_max, struct heap_node);
+    d->permits = CARVE(arena, c->permits_max, struct permit);
+    d->backends = CARVE(arena, c->backends_max, struct backend);
+    d->attempts = CARVE(arena, c->inflight_max, struct attempt);
+    d->attempts_free.links = CARVE(arena, c->inflight_max, uint32_t);
+    d->runs = CARVE(arena, c->runs_max, struct run);
+    d->skills = CARVE(arena, c->skills_max, uint64_t);
+}
+
+static void layout_core(swarm *sw, struct arena *arena, const swarm_config *c) {
+    sw->plans = CARVE(arena, (uint64_t)c->plans_max + 1, struct swarm_plan);
+    sw->plans_pool.links = CARVE(arena, c->plans_max, atomic_u32);
+    sw->commands = CARVE(arena, c->commands_max, struct command);
+    sw->commands_pool.links = CARVE(arena, c->commands_max, atomic_u32);
+    sw->commands_box.links = CARVE(arena, c->commands_max, atomic_u32);
+    sw->attempts_box.links = CARVE(arena, c->inflight_max, atomic_u32);
+    sw->threads = CARVE(arena, c->workers_max - 1u, struct drive_thread);
+    sw->function_names = CARVE(arena, c->functions_max, uint64_t);
+}
+
+static struct graph_sizes graph_sizes_of(const swarm_config *c) {
+    struct graph_sizes sizes = {0};
+
+    sizes.workers = c->workers_max;
+    sizes.runs = c->runs_max;
+    sizes.steps = c->steps_max;
+    sizes.edges = c->edges_max;
+    sizes.functions = c->functions_max;
+    sizes.scopes = c->scopes_max;
+    sizes.ranges = c->ranges_max;
+    sizes.deque_size = c->deque_size;
+    sizes.spin = c->spin;
+    sizes.growing = (c->flags & SWARM_CONFIG_STATIC) == 0;
+    return sizes;
+}
+
+/* Everything behind the struct itself. */
+static void layout(swarm *sw, struct arena *arena, const swarm_config *c) {
+    struct graph_sizes sizes = graph_sizes_of(c);
+
+    swarm__graph_layout(&sw->graph, arena, &sizes);
+    layout_tracked(&sw->dispatch, arena, c);
+    layout_agents(&sw->dispatch, arena, c);
+    layout_core(sw, arena, c);
+    swarm__log_layout(&sw->log, arena, c->log_bytes);
+}
+
+swarm_status swarm_memory_size(const swarm_config *config, size_t *out_bytes) {
+    struct arena arena;
+    swarm_config c;
+    swarm_status status = config_check(config, &c);
+    swarm measured;
+
+    if (status != SWARM_OK || out_bytes == NULL) {
+        return status != SWARM_OK ? status : SWARM_E_INVALID;
+    }
+    arena_measure(&arena);
+    memset(&measured, 0, sizeof measured);
+    (void)CARVE(&arena, 1, swarm);
+    layout(&measured, &arena, &c);
+    return arena_size(&arena, out_bytes) ? SWARM_OK : SWARM_E_OVERFLOW;
+}
+
+/* ---- everything empty */
+
+static void start_lists(struct dispatch *d, const swarm_config *c) {
+    d->demand_mask = chains_for(c->demands_max) - 1;
+    d->key_mask = chains_for(c->tracked_max) - 1;
+    memset(d->demand_chains, 0xff, (d->demand_mask + (size_t)1) * sizeof *d->demand_chains);
+    memset(d->key_chains, 0xff, (d->key_mask + (size_t)1) * sizeof *d->key_chains);
+    memset(d->waiting, 0xff, wait_lists(c) * sizeof *d->waiting);
+    d->timers = NONE32;
+    d->demands_ready = NONE32;
+    d->requests_first = d->requests_last = NONE32;
+    d->releases_first = d->releases_last = NONE32;
+}
+
+static void start_dispatch(swarm *sw) {
+    struct dispatch *d = &sw->dispatch;
+    const swarm_config *c = &sw->config;
+
+    d->graph = &sw->graph;
+    d->config = c;
+    pool_init(&d->tracked_pool, d->tracked_pool.links, c->tracked_max);
+    pool_init(&d->delays_pool, d->delays_pool.links, c->delays_max);
+    pool_init(&d->demands_pool, d->demands_pool.links, c->demands_max);
+    slots_init(&d->inputs_free, d->inputs_free.links, c->inputs_max);
+    slots_init(&d->attempts_free, d->attempts_free.links, c->inflight_max);
+    start_lists(d, c);
+    for (uint32_t i = 0; i < c->inflight_max; i++) {
+        ATOMIC_STORE(&d->attempts[i].word, attempt_word(0, ATTEMPT_FREE), relaxed);
+    }
+    for (uint32_t i = 0; i < c->runs_max; i++) {
+        memset(&d->runs[i], 0, sizeof d->runs[i]);
+    }
+}
+
+static void start_core(swarm *sw) {
+    const swarm_config *c = &sw->config;
+    struct round *round = &sw->round;
+    const struct graph_hooks hooks = {.context = sw,
+                                      .enter = swarm__call_enter,
+                                      .leave = swarm__call_leave,
+                                      .plan_done = swarm__plan_done,
+                                      .late = swarm__delay_late,
+                                      .signal = swarm__signal,
+                                      .wanted = swarm__wanted};
+
+    pool_init(&sw->plans_pool, sw->plans_pool.links, c->plans_max);
+    pool_init(&sw->commands_pool, sw->commands_pool.links, c->commands_max);
+    mailbox_init(&sw->commands_box, sw->commands_box.links, c->commands_max);
+    mailbox_init(&sw->attempts_box, sw->attempts_box.links, c->inflight_max);
+    sw->plans[c->plans_max].open = false;
+    round->arrivals = round->commands = NONE32;
+    round->woken_first = round->woken_last = NONE32;
+    round->held_first = round->held_last = NONE32;
+    round->sweep = round->sweep_agent = NONE32;
+    sw->scopes_free = NONE32;
+    sw->scopes_fresh = c->runs_max;
+    park_init(&sw->bell, 0);
+    if (sw->host != NULL && sw->host->wait != NULL && sw->host->wake != NULL) {
+        sw->bell_host.context = sw->host->context;
+        sw->bell_host.wait = sw->host->wait;
+        sw->bell_host.wake = sw->host->wake;
+    }
+    ATOMIC_STORE(&sw->turn, TURN_HELD, relaxed); /* nobody else knows the swarm yet */
+    swarm__graph_start(&sw->graph, &hooks, sw->host);
+    swarm__log_start(&sw->log, c->log_bytes);
+}
+
+/* The caller's block, or one from the host. */
+static void *block_take(const swarm_config *c, size_t need, bool *out_own) {
+    *out_own = c->memory == NULL;
+    if (c->memory != NULL) {
+        return c->memory_size >= need ? c->memory : NULL;
+    }
+    if (c->host == NULL || c->host->allocate == NULL) {
+        return NULL;
+    }
+    return c->host->allocate(c->host->context, need, ARENA_ALIGN);
+}
+
+swarm_status swarm_new(const swarm_config *config, swarm **out_swarm) {
+    struct arena arena;
+    swarm_config c;
+    swarm_status status = config_check(config, &c);
+    size_t need;
+    swarm *sw;
+    void *block;
+    bool own;
+
+    if (status != SWARM_OK || out_swarm == NULL) {
+        return status != SWARM_OK ? status : SWARM_E_INVALID;
+    }
+    status = swarm_memory_size(config, &need);
+    if (status != SWARM_OK) {
+        return status;
+    }
+    block = block_take(&c, need, &own);
+    if (block == NULL) {
+        return SWARM_E_FULL;
+    }
+    arena_init(&arena, block, need);
+    sw = CARVE(&arena, 1, swarm);
+    memset(sw, 0, sizeof *sw);
+    sw->config = c;
+    sw->host = c.host;
+    sw->block = own ? block : NULL;
+    sw->block_size = need;
+    sw->memory = need;
+    layout(sw, &arena, &c);
+    SWARM_ASSERT(!arena.failed);
+    start_dispatch(sw);
+    start_core(sw);
+    *out_swarm = sw;
+    return SWARM_OK;
+}
+
+/* ---- the end */
+
+swarm_status swarm_drain(swarm *sw) {
+    if (!swarm__owned(sw)) {
+        return sw == NULL ? SWARM_E_INVALID : SWARM_E_BUSY;
+    }
+    sw->draining = true;
+    return sw->dispatch.attempts_free.used != 0 || !swarm__graph_quiet(&sw->graph) ? SWARM_E_AGAIN
+                                                                                   : SWARM_OK;
+}
+
+swarm_status swarm_free(swarm *sw) {
+    const swarm_host *host;
+
+    if (sw == NULL) {
+        return SWARM_OK;
+    }
+    if (!swarm__owned(sw) || sw->dispatch.attempts_free.used != 0 ||
+        (uint32_t)ATOMIC_LOAD(&sw->graph.active, acquire) != 0) {
+        return SWARM_E_BUSY;
+    }
+    host = sw->host;
+    if (sw->block != NULL && host->release != NULL) {
+        host->release(host->context, sw->block, sw->block_size);
+    } else {
+        ATOMIC_STORE(&sw->turn, 0, relaxed); /* the block is the caller's: calls answer BUSY */
+    }
+    return SWARM_OK;
+}
+
+/* ---- setup calls: each keeps the first error for swarm_fault */
+
+static bool setup_begin(swarm *sw, swarm_error *error) {
+    error->status = SWARM_OK;
+    return swarm__owned(sw);
+}
+
+static void setup_failed(swarm *sw, const swarm_error *error) {
+    if (sw->fault.status == SWARM_OK) {
+        sw->fault = *error;
+    }
+}
+
+swarm_status swarm_fault(swarm *sw, swarm_error *out_error) {
+    swarm_status status;
+
+    if (!swarm__owned(sw)) {
+        return sw == NULL ? SWARM_E_INVALID : SWARM_E_BUSY;
+    }
+    status = sw->fault.status;
+    if (status != SWARM_OK && out_error != NULL) {
+        *out_error = sw->fault;
+    }
+    sw->fault.status = SWARM_OK;
+    return status;
+}
+
+swarm_backend_id swarm_backend_add(swarm *sw, const swarm_backend *backend) {
+    swarm_backend_id id = {0};
+    swarm_error error;
+    uint32_t index;
+
+    if (!setup_begin(sw, &error)) {
+        return id;
+    }
+    index = swarm__backend_add(&sw->dispatch, backend, &error);
+    if (index == NONE32) {
+        setup_failed(sw, &error);
+    } else {
+        id.id = (uint64_t)index + 1;
+    }
+    return id;
+}
+
+swarm_profile swarm_profile_add(swarm *sw, const swarm_profile_spec *spec) {
+    swarm_profile id = {0};
+    swarm_error error;
+    uint32_t index;
+
+    if (!setup_begin(sw, &error)) {
+        return id;
+    }
+    index = swarm__profile_add(&sw->dispatch, spec, &error);
+    if (index == NONE32) {
+        setup_failed(sw, &error);
+    } else {
+        id.id = (uint64_t)index + 1;
+    }
+    return id;
+}
+
+swarm_agent swarm_agent_add(swarm *sw, swarm_profile profile, uint32_t count) {
+    swarm_agent id = {0};
+    swarm_error error;
+    uint32_t index = NONE32;
+
+    if (!setup_begin(sw, &error)) {
+        return id;
+    }
+    if (profile.id == 0 || profile.id > sw->dispatch.profiles_count) {
+        swarm__refuse(&error, SWARM_E_STALE, "agent: no such profile");
+    } else {
+        index = swarm__agent_add(&sw->dispatch, (uint32_t)profile.id - 1, count, &error);
+    }
+    if (index == NONE32) {
+        setup_failed(sw, &error);
+    } else {
+        id.id = (uint64_t)index + 1;
+    }
+    return id;
+}
+
+swarm_status swarm_agent_withdraw(swarm *sw, swarm_agent agent) {
+    if (!swarm__owned(sw)) {
+        return sw == NULL ? SWARM_E_INVALID : SWARM_E_BUSY;
+    }
+    if (agent.id == 0 || agent.id > sw->dispatch.agents_count) {
+        return SWARM_E_STALE;
+    }
+    swarm__agent_withdraw(&sw->dispatch, (uint32_t)agent.id - 1);
+    return SWARM_OK;
+}
+
+static const char *permit_fault(const struct dispatch *d, const char *name, uint64_t capacity,
+                                swarm_status *out_status) {
+    *out_status = SWARM_E_INVALID;
+    if (name == NULL || capacity == 0) {
+        return "permit: no name, or a capacity of 0";
+    }
+    for (uint32_t i = 0; i < d->permits_count; i++) {
+        if (d->permits[i].name == hash_text64(name)) {
+            *out_status = SWARM_E_DUPLICATE;
+            return "permit: the name is taken";
+        }
+    }
+    *out_status = SWARM_E_FULL;
+    return d->permits_count == d->config->permits_max ? "permit: raise config.permits_max" : NULL;
+}
+
+swarm_permit swarm_permit_add(swarm *sw, const char *name, uint64_t capacity) {
+    swarm_permit id = {0};
+    swarm_error error;
+    swarm_status status;
+    const char *fault;
+    struct dispatch *d;
+
+    if (!setup_begin(sw, &error)) {
+        return id;
+    }
+    d = &sw->dispatch;
+    fault = permit_fault(d, name, capacity, &status);
+    if (fault != NULL) {
+        swarm__refuse(&error, status, fault);
+        setup_failed(sw, &error);
+        return id;
+    }
+    d->permits[d->permits_count].name = hash_text64(name);
+    d->permits[d->permits_count].capacity = capacity;
+    d->permits[d->permits_count].used = 0;
+    id.id = ++d->permits_count;
+    return id;
+}
+
+static const char *function_fault(const swarm *sw, const char *name, swarm_call_function *function,
+                                  swarm_status *out_status) {
+    *out_status = SWARM_E_INVALID;
+    if (name == NULL || function == NULL) {
+        return "function: null, or without a name";
+    }
+    for (uint32_t i = 0; i < sw->functions_count; i++) {
+        if (sw->function_names[i] == hash_text64(name)) {
+            *out_status = SWARM_E_DUPLICATE;
+            return "function: the name is taken";
+        }
+    }
+    *out_status = SWARM_E_FULL;
+    return sw->functions_count == sw->config.functions_max ? "function: raise config.functions_max"
+                                                           : NULL;
+}
+
+swarm_function swarm_function_add(swarm *sw, const char *name, swarm_call_function *function,
+                                  void *context) {
+    swarm_function id = {0};
+    swarm_error error;
+    swarm_status status;
+    const char *fault;
+
+    if (!setup_begin(sw, &error)) {
+        return id;
+    }
+    fault = function_fault(sw, name, function, &status);
+    if (fault != NULL) {
+        swarm__refuse(&error, status, fault);
+        setup_failed(sw, &error);
+        return id;
+    }
+    sw->function_names[sw->functions_count] = hash_text64(name);
+    swarm__graph_function_set(&sw->graph, sw->functions_count, function, context);
+    id.id = ++sw->functions_count;
+    return id;
+}

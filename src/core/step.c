@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * step.c - a step's way through its states, and what its end causes.
+ *
+ * PENDING -> READY <-> HELD -> RUNNING -> a terminal state, which never changes. A step that ends
+ * while it still waits for others (cancelled) tells its successors only when the last of those has
+ * ended too: until then their edges lead to it.
+ */
+#include "core.h"
+
+void swarm__log(swarm *sw, uint32_t kind, uint32_t run, uint64_t step, const uint64_t *fields,
+                uint32_t count) {
+    struct run *r = run == NONE32 ? NULL : &sw->dispatch.runs[run];
+    swarm_event event = {0};
+
+    if (!sw->log.enabled) {
+        return;
+    }
+    event.kind = kind;
+    event.run = r == NULL ? 0 : r->number;
+    event.step = step;
+    event.fields = count;
+    for (uint32_t i = 0; i < count; i++) {
+        event.field[i] = fields[i];
+    }
+    swarm__log_event(&sw->log, r == NULL ? NULL : &r->hash, &event);
+}
+
+/* The list is linked through `pending`: a step on it is ready, and nobody counts it down. */
+void swarm__woken_push(swarm *sw, uint32_t slot, bool poisoned) {
+    uint32_t item = slot | (poisoned ? ITEM_POISONED : 0);
+
+    ATOMIC_STORE(&sw->graph.pending[slot], NONE32, relaxed);
+    if (sw->round.woken_last == NONE32) {
+        sw->round.woken_first = item;
+    } else {
+        ATOMIC_STORE(&sw->graph.pending[sw->round.woken_last & ~ITEM_POISONED], item, relaxed);
+    }
+    sw->round.woken_last = item;
+}
+
+/* Call steps wait here until the frame that tells why is safe. */
+static void hold_call(swarm *sw, uint32_t slot) {
+    if (!sw->log.enabled) {
+        swarm__graph_release(&sw->graph, slot, slot);
+        return;
+    }
+    ATOMIC_STORE(&sw->graph.pending[slot], NONE32, relaxed);
+    if (sw->round.held_last == NONE32) {
+        sw->round.held_first = slot;
+    } else {
+        graph_chain(&sw->graph, sw->round.held_last, slot);
+    }
+    sw->round.held_last = slot;
+    sw->round.held_frame = sw->log.used == 0 ? sw->log.number - 1 : sw->log.number;
+}
+
+void swarm__release_held(swarm *sw) {
+    if (sw->round.held_first != NONE32 && log_is_safe(&sw->log, sw->round.held_frame)) {
+        swarm__graph_release(&sw->graph, sw->round.held_first, sw->round.held_last);
+        sw->round.held_first = NONE32;
+        sw->round.held_last = NONE32;
+    }
+}
+
+void swarm__step_ready(swarm *sw, uint32_t tracked) {
+    struct dispatch *d = &sw->dispatch;
+    struct tracked *step = &d->tracked[tracked];
+    uint64_t sequence = d->ready_sequence++;
+
+    SWARM_ASSERT(step->demand != NONE32);
+    SWARM_ASSERT(!state_is_terminal(step->state));
+    step->state = SWARM_STEP_READY;
+    step->ready_ns = sw->now_ns;
+    swarm__log(sw, SWARM_EVENT_READY, step->run, step->ordinal, &sequence, 1);
+    order_key(d, tracked, sequence);
+    swarm__demand_push(d, tracked);
+    if (step->queue_timeout_ns != SWARM_NEVER) {
+        timer_arm(d, tracked, saturating_add64(sw->now_ns, step->queue_timeout_ns),
+                  step->ordinal);
+    }
+}
+
+static void count_end(swarm_run_report *report, uint32_t state) {
+    report->ok += state == SWARM_STEP_OK;
+    report->failed += state == SWARM_STEP_FAILED;
+    report->timed_out += state == SWARM_STEP_TIMED_OUT;
+    report->cancelled += state == SWARM_STEP_CANCELLED;
+    report->skipped += state == SWARM_STEP_SKIPPED;
+    report->budget += state == SWARM_STEP_BUDGET;
+}
+
+/* A call step that a worker has, or that is queued for one, is finished when it comes back. */
+static bool is_with_worker(const struct tracked *step) {
+    return step->demand == NONE32 && step->state == SWARM_STEP_READY;
+}
+
+/* The books of an end: state, event, counts. */
+static void record_end(swarm *sw, uint32_t tracked, uint32_t state, swarm_status reason) {
+    struct dispatch *d = &sw->dispatch;
+    struct tracked *step = &d->tracked[tracked];
+    uint64_t fields[2] = {state, (uint64_t)(-(int64_t)reason)};
+
+    SWARM_ASSERT(state_is_terminal(state));
+    SWARM_ASSERT(!state_is_terminal(step->state));
+    SWARM_ASSERT(step->attempt == NONE32);
+    if (step->demand != NONE32 && step->state == SWARM_STEP_READY) {
+        swarm__demand_remove(d, tracked);
+    }
+    timer_disarm(d, tracked);
+    step->state = state;
+    step->reason = reason;
+    step->end_ns = sw->now_ns;
+    d->runs[step->run].report.end_ns = sw->now_ns;
+    count_end(&d->runs[step->run].report, state);
+    swarm__log(sw, SWARM_EVENT_END, step->run, step->ordinal, fields, 2);
+}
+
+void swarm__step_end(swarm *sw, uint32_t tracked, uint32_t state, swarm_status reason) {
+    struct tracked *step = &sw->dispatch.tracked[tracked];
+    bool finish = step->state != SWARM_STEP_PENDING && !is_with_worker(step);
+
+    record_end(sw, tracked, state, reason);
+    if (finish) {
+        swarm__step_finish(sw, tracked);
+    }
+}
+
+/* The delay of an edge: its record in the list of the step that it leaves. */
+static uint32_t delay_find(const struct dispatch *d, uint32_t list, uint32_t to) {
+    while (list != NONE32 && d->delays[list].to != to) {
+        list = d->delays[list].next;
+    }
+    SWARM_ASSERT(list != NONE32);
+    return list;
+}
+
+static void delay_start(swarm *sw, uint32_t delay, uint64_t from_ns) {
+    struct dispatch *d = &sw->dispatch;
+    uint64_t ordinal = d->tracked[tracked_of(&sw->graph, d->delays[delay].to)].ordinal;
+
+    timer_arm(d, timer_of_delay(d, delay), saturating_add64(from_ns, d->delays[delay].delay_ns),
+              ordinal);
+}
+
+/* An edge with a delay that was added after its first step had ended OK. */
+void swarm__delay_late(void *context, uint32_t from, uint32_t to) {
+    swarm *sw = context;
+    const struct tracked *step = &sw->dispatch.tracked[tracked_of(&sw->graph, from)];
+
+    delay_start(sw, delay_find(&sw->dispatch, step->delays_first, to), step->end_ns);
+}
+
+/* Successors in ascending order; those that became ready are dealt with in this order. */
+static void tell_successors(swarm *sw, uint32_t slot, bool poison, uint32_t delays) {
+    struct graph_walk walk;
+    uint32_t to, what;
+
+    swarm__graph_finish(&sw->graph, slot, poison, &walk);
+    for (what = swarm__graph_finish_next(&walk, &to); what != 0;
+         what = swarm__graph_finish_next(&walk, &to)) {
+        if (what == WALK_DELAYED) {
+            delays = delay_find(&sw->dispatch, delays, to); /* both lists ascend */
+            delay_start(sw, delays, sw->now_ns);
+        } else {
+            swarm__woken_push(sw, to, what == WALK_POISONED);
+        }
+    }
+}
+
+static void inputs_let_go(swarm *sw, struct tracked *step) {
+    struct dispatch *d = &sw->dispatch;
+
+    if (graph_has(&sw->graph, step->slot, GRAPH_STATIC)) {
+        return; /* kept: the run may be started again */
+    }
+    for (uint32_t cell = step->inputs_first; cell != NONE32;) {
+        uint32_t next = d->inputs[cell].next;
+
+        swarm__step_unref(sw, d->inputs[cell].slot);
+        slots_give(&d->inputs_free, cell);
+        cell = next;
+    }
+    step->inputs_first = NONE32;
+    step->inputs_count = 0;
+}
+
+/* Tells the graph that a step has ended; returns the step whose continuation it was, or NONE32. */
+static uint32_t finish(swarm *sw, uint32_t slot, uint32_t state, uint64_t value) {
+    bool is_tracked = graph_has(&sw->graph, slot, GRAPH_TRACKED);
+    struct tracked *step =
+        is_tracked ? &sw->dispatch.tracked[tracked_of(&sw->graph, slot)] : NULL;
+    uint32_t caller;
+
+    sw->graph.output[slot] = value;
+    kind_state_set(&sw->graph, slot, state);
+    tell_successors(sw, slot, state != SWARM_STEP_OK, is_tracked ? step->delays_first : NONE32);
+    if (is_tracked) {
+        SWARM_ASSERT(!step->finished);
+        step->finished = true;
+        inputs_let_go(sw, step);
+    }
+    swarm__graph_ended(&sw->graph, slot);
+    caller = swarm__graph_caller(&sw->graph, slot);
+    swarm__step_unref(sw, slot);
+    return caller;
+}
+
+/* The caller of a continuation ends as that did, unless it has been cancelled meanwhile. */
+static void end_caller(swarm *sw, uint32_t slot, uint32_t state, const swarm_result *result) {
+    uint32_t above;
+
+    if (graph_has(&sw->graph, slot, GRAPH_TRACKED)) {
+        uint32_t tracked = tracked_of(&sw->graph, slot);
+        struct tracked *step = &sw->dispatch.tracked[tracked];
+
+        if (!state_is_terminal(step->state)) {
+            step->result = *result;
+            record_end(sw, tracked, state,
+                       state == SWARM_STEP_OK ? SWARM_OK : SWARM_E_DEPENDS);
+        }
+        state = step->state;
+    } else {
+        count_end(&sw->dispatch.runs[sw->graph.scopes[sw->graph.scope[slot]].run].report, state);
+    }
+    above = finish(sw, slot, state, result->value);
+    SWARM_ASSERT(above == NONE32); /* a continuation knows the first caller: no chains */
+    (void)above;
+}
+
+void swarm__step_finish(swarm *sw, uint32_t tracked) {
+    struct tracked *step = &sw->dispatch.tracked[tracked];
+    swarm_result result = step->result;
+    uint32_t state = step->state;
+    uint32_t caller = finish(sw, step->slot, state, result.value);
+
+    if (caller != NONE32) {
+        result.bytes = NULL; /* they are the continuation's: it gives them back */
+        result.size = 0;
+        end_caller(sw, caller, state, &result);
+    }
+}
+
+/* A plain call step that ends in the turn: it failed, or brought a plan. */
+void swarm__plain_end(swarm *sw, uint32_t slot, uint32_t state, uint64_t value) {
+    struct run *run = &sw->dispatch.runs[sw->graph.scopes[sw->graph.scope[slot]].run];
+    swarm_result result = {.value = value};
+    uint32_t caller;
+
+    count_end(&run->report, state);
+    run->report.end_ns = sw->now_ns;
+    caller = finish(sw, slot, state, value);
+    if (caller != NONE32) {
+        end_caller(sw, caller, state, &result);
+    }
+}
+
+/* Nobody refers to the slot any more. */
+void swarm__step_recycle(swarm *sw, uint32_t slot) {
+    if (graph_has(&sw->graph, slot, GRAPH_TRACKED)) {
+        swarm__step_free(sw, tracked_of(&sw->graph, slot));
+    }
+    swarm__graph_recycle(&sw->graph, slot);
+}
+
+void swarm__step_unref(swarm *sw, uint32_t slot) {
+    if (swarm__graph_unref(&sw->graph, slot)) {
+        swarm__step_recycle(sw, slot);
+    }
+}
+
+static void delays_let_go(struct dispatch *d, struct tracked *step) {
+    for (uint32_t at = step->delays_first; at != NONE32;) {
+        uint32_t next = d->delays[at].next;
+
+        timer_disarm(d, timer_of_delay(d, at));
+        pool_push(&d->delays_pool, at);
+        at = next;
+    }
+    step->delays_first = NONE32;
+}
+
+/* The record itself goes when a lent result has been given back. */
+void swarm__step_free(swarm *sw, uint32_t tracked) {
+    struct dispatch *d = &sw->dispatch;
+    struct tracked *step = &d->tracked[tracked];
+    struct run *run = &d->runs[step->run];
+
+    SWARM_ASSERT(step->attempt == NONE32);
+    if (sw->round.sweep == tracked && sw->round.sweep_agent == NONE32) {
+        sw->round.sweep = step->run_next;
+    }
+    timer_disarm(d, tracked);
+    if (step->key != 0) {
+        key_remove(d, tracked);
+    }
+    if (step->demand != NONE32) {
+        swarm__demand_unref(d, step->demand);
+    }
+    if (step->scope_own != NONE32) {
+        sw->graph.scopes[step->scope_own].creator = NONE32;
+    }
+    delays_let_go(d, step);
+    run_unlink(d, run, tracked);
+    if (step->lent) {
+        step->unwanted = true;
+        step->run = NONE32; /* which may be gone before the release is taken */
+        release_request(d, tracked);
+    } else {
+        pool_push(&d->tracked_pool, tracked);
+    }
+}
+
+/* A scope in which nothing is left: a root may be the end of its run, others go back. */
+static void scope_empty(swarm *sw, uint32_t index) {
+    struct scope *scope = &sw->graph.scopes[index];
+    struct run *run = &sw->dispatch.runs[scope->run];
+
+    if (index < sw->config.runs_max) {
+        run->quiet = true;
+        sw->round.runs_quiet = true;
+        return;
+    }
+    run->report.ok += ATOMIC_LOAD(&scope->ok, relaxed);
+    run->report.skipped += ATOMIC_LOAD(&scope->skipped, relaxed);
+    run->report.cancelled += ATOMIC_LOAD(&scope->stopped, relaxed);
+    run->report.steps += ATOMIC_LOAD(&scope->added, relaxed);
+    if (scope->creator != NONE32) {
+        sw->dispatch.tracked[tracked_of(&sw->graph, scope->creator)].scope_own = NONE32;
+    }
+    scope->next = sw->scopes_free;
+    sw->scopes_free = index;
+}
+
+/* Deals with the scopes that became empty, runs in the order of their slots, since workers find them
+ * in any order. One run an operation; false when there is none. */
+bool swarm__scopes_collect(swarm *sw) {
+    for (uint32_t scope = swarm__graph_take_quiet(&sw->graph); scope != NONE32;
+         scope = swarm__graph_take_quiet(&sw->graph)) {
+        scope_empty(sw, scope);
+    }
+    for (uint32_t i = 0; sw->round.runs_quiet && i < sw->config.runs_max; i++) {
+        if (sw->dispatch.runs[i].quiet) {
+            sw->dispatch.runs[i].quiet = false;
+            swarm__run_check_end(sw, i);
+            return true;
+        }
+    }
+    sw->round.runs_quiet = false;
+    return false;
+}
+
+static void woken_tracked(swarm *sw, uint32_t slot, bool poisoned) {
+    uint32_t tracked = tracked_of(&sw->graph, slot);
+    struct tracked *step = &sw->dispatch.tracked[tracked];
+    bool cancelled = swarm__scope_is_cancelled(&sw->graph, sw->graph.scope[slot]);
+
+    if (state_is_terminal(step->state)) { /* it was cancelled while it waited */
+        swarm__step_finish(sw, tracked);
+    } else if (cancelled || poisoned) {
+        record_end(sw, tracked, cancelled ? SWARM_STEP_CANCELLED : SWARM_STEP_SKIPPED,
+                   cancelled ? SWARM_OK : SWARM_E_DEPENDS);
+        swarm__step_finish(sw, tracked);
+    } else if (step->demand != NONE32) {
+        swarm__step_ready(sw, tracked);
+    } else {
+        step->state = SWARM_STEP_READY;
+        step->ready_ns = sw->now_ns;
+        hold_call(sw, slot);
+    }
+}
+
+void swarm__woken_one(swarm *sw) {
+    uint32_t item = sw->round.woken_first, slot = item & ~ITEM_POISONED;
+    bool poisoned = (item & ITEM_POISONED) != 0;
+
+    SWARM_ASSERT(item != NONE32);
+    sw->round.woken_first = ATOMIC_LOAD(&sw->graph.pending[slot], relaxed);
+    if (sw->round.woken_first == NONE32) {
+        sw->round.woken_last = NONE32;
+    }
+    if (graph_has(&sw->graph, slot, GRAPH_TRACKED)) {
+        woken_tracked(sw, slot, poisoned);
+    } else {
+        hold_call(sw, slot); /* a worker skips it if it is spoilt */
+    }
+}
