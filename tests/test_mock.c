@@ -127,6 +127,13 @@ TEST(absurd_specs_are_refused) {
     }
 }
 
+TEST(bounds_may_meet) {
+    const swarm_mock_model model = {.min_ns = 7, .max_ns = 7};
+
+    begin_model(&model);
+    CHECK_EQ(latency_of(1, 1), 7);
+}
+
 TEST(absurd_limits_are_refused) {
     static const swarm_mock_model model;
     const swarm_mock_spec bad[] = {
@@ -181,6 +188,36 @@ static void check_near(uint64_t got, uint64_t wanted, uint64_t ppm) {
 /* Probability 0..1 to 64 bits; doubles are good enough for a test's own numbers. */
 static uint64_t word_of(double p) {
     return (uint64_t)(p * 18446744073709551616.0);
+}
+
+TEST(fractions_are_exact) {
+    CHECK_EQ(multiply_divide(7, 6, 4), 10);
+    CHECK_EQ(multiply_divide(UINT64_MAX, UINT64_MAX, UINT64_MAX), UINT64_MAX);
+    CHECK_EQ(multiply_divide(UINT64_MAX - 1, UINT64_MAX, UINT64_MAX), UINT64_MAX - 1);
+    CHECK_EQ(multiply_divide(UINT64_MAX, UINT64_MAX, UINT64_MAX - 1), UINT64_MAX); /* too large */
+    CHECK_EQ(multiply_divide(UINT64_MAX, 3, (uint64_t)1 << 63), 5);
+    CHECK_EQ(multiply_divide((uint64_t)3 << 62, 0xC000000000000001u, 0xE000000000000001u),
+             0xA492492492492492u);
+    CHECK_EQ(multiply_divide_up(7, 6, 4), 11);
+    CHECK_EQ(multiply_divide_up(8, 6, 4), 12);
+    CHECK_EQ(multiply_divide_up((uint64_t)1 << 63, 6, 4), (uint64_t)3 << 62);
+    CHECK_EQ(multiply_divide_up(((uint64_t)1 << 63) + 1, 6, 4), ((uint64_t)3 << 62) + 2);
+    CHECK_EQ(times_power(UINT64_MAX, -33 * (int64_t)ONE24), 0x7FFFFFFF);
+    CHECK_EQ(times_power(UINT64_MAX, -34 * (int64_t)ONE24), 0);
+    CHECK_EQ(times_power(5, 0), 5);
+    CHECK_EQ(times_power(3, 61 * (int64_t)ONE24), (uint64_t)3 << 61);
+    CHECK_EQ(times_power(4, 62 * (int64_t)ONE24), UINT64_MAX);
+    CHECK_EQ(times_power(0, 63 * (int64_t)ONE24), 0);
+}
+
+TEST(every_kind_of_draw_has_its_stream) {
+    static const uint64_t streams[] = {STREAM_LATENCY, STREAM_INPUT,     STREAM_OUTPUT,
+                                       STREAM_STALL,   STREAM_THROTTLE,  STREAM_FAILURE,
+                                       STREAM_GARBAGE, STREAM_DUPLICATE, STREAM_LATE};
+
+    for (uint64_t i = 0; i < 9; i++) {
+        CHECK_EQ(streams[i], 0x6D6F636B00000000u + i); /* in recordings: never to be changed */
+    }
 }
 
 /* The draw whose normal quantile is that of p: the lowest bit is its sign, the rest its tail. */
@@ -486,7 +523,7 @@ TEST(a_fault_of_no_probability_changes_nothing_else) {
 TEST(draws_depend_on_seed_run_step_and_attempt) {
     swarm_mock_spec spec = {.size = sizeof spec, .models = &plain, .models_count = 1, .seed = 7};
     swarm_request request = start(3, 1);
-    uint64_t until_ns, first;
+    uint64_t until_ns, first, other;
 
     begin(&spec);
     first = latency_of(3, 1);
@@ -494,8 +531,10 @@ TEST(draws_depend_on_seed_run_step_and_attempt) {
     CHECK(latency_of(3, 2) != first);
     CHECK(latency_of(4, 1) != first);
     request.run_seed++;
+    fake.now_ns = 0;
     table->submit(mock, fake_swarm(), &request, &until_ns);
-    CHECK(deadline() != first);
+    other = deadline();
+    CHECK(other != first && other < 100 * SECOND);
     spec.seed = 8;
     begin(&spec);
     CHECK(latency_of(3, 1) != first);

@@ -489,7 +489,7 @@ TEST(a_price_that_does_not_fit_is_said_and_flagged) {
 /* ---- Limits, order ------------------------------------------------------------------------- */
 
 TEST(a_full_backend_says_again) {
-    swarm_mock_spec spec = {.size = sizeof spec, .inflight_max = 2};
+    swarm_mock_spec spec = {.size = sizeof spec, .inflight_max = 2, .again_ns = 5 * SECOND};
     swarm_request third = start(3, 1);
     uint64_t until_ns = 0;
 
@@ -685,6 +685,38 @@ TEST(random_acts_agree_with_a_naive_model) {
         CHECK_EQ(stats().submitted, count);
         CHECK_EQ(stats().answers + stats().inflight, count);
     }
+}
+
+/* Every entry in flight is in exactly one chain, its own. */
+static void check_chains(void) {
+    uint64_t count = 0;
+
+    for (uint32_t i = 0; i < mock->spec.inflight_max; i++) {
+        for (uint32_t at = mock->buckets[i]; at != NONE && count < 100; count++) {
+            CHECK(bucket_of(mock, mock->entries[at].request.attempt) == &mock->buckets[i]);
+            CHECK(entry_find(mock, mock->entries[at].request.attempt) == &mock->entries[at]);
+            at = mock->entries[at].next;
+        }
+    }
+    CHECK_EQ(count, stats().inflight);
+}
+
+TEST(few_places_are_used_over_and_over) {
+    swarm_mock_spec spec = {.size = sizeof spec, .inflight_max = 3};
+
+    begin(&spec);
+    for (uint64_t i = 0; i < 900 && !test_failed(); i++) {
+        bool room = stats().inflight < 3;
+
+        CHECK_EQ(submit(i, 1), room ? SWARM_OK : SWARM_E_AGAIN);
+        if (test_below(3) == 0) {
+            cancel(test_below(i + 1), 1);
+        }
+        check_chains();
+        poll_at(fake.now_ns + test_below(SECOND));
+        check_chains();
+    }
+    CHECK(stats().answers > 500);
 }
 
 TEST_MAIN()
