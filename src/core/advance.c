@@ -92,6 +92,9 @@ static uint32_t merge(swarm *sw, uint32_t a, uint32_t b) {
 static uint32_t sort(swarm *sw, uint32_t items) {
     uint32_t lists[SORT_LISTS], sorted = NONE32;
 
+    if (items == NONE32 || item_next(sw, items) == NONE32) {
+        return items; /* mostly one thing happens at a time */
+    }
     for (uint32_t i = 0; i < SORT_LISTS; i++) {
         lists[i] = NONE32;
     }
@@ -107,7 +110,7 @@ static uint32_t sort(swarm *sw, uint32_t items) {
         lists[i] = lists[i] == NONE32 ? carry : merge(sw, lists[i], carry);
     }
     for (uint32_t i = 0; i < SORT_LISTS; i++) {
-        sorted = sorted == NONE32 ? lists[i] : merge(sw, lists[i], sorted);
+        sorted = lists[i] == NONE32 ? sorted : merge(sw, lists[i], sorted);
     }
     return sorted;
 }

@@ -76,6 +76,7 @@ struct round {
     uint64_t held_frame;
     uint64_t number;
     bool changed;
+    bool released;   /* call steps were handed to workers since virtual time last saw them quiet */
     bool runs_quiet; /* some run's `quiet` is set */
 };
 

@@ -137,6 +137,10 @@ static swarm_status round_at(struct drive *drive, uint64_t now_ns, bool *out_cha
     return pump_log(drive) ? status : SWARM_E_AGAIN;
 }
 
+uint32_t swarm_work(swarm *sw, uint32_t worker, uint32_t max) {
+    return sw == NULL ? 0 : swarm__graph_work(&sw->graph, worker, max);
+}
+
 /* ---- threads */
 
 bool swarm__wanted(void *context) {
@@ -220,6 +224,10 @@ static void work_until_quiet(struct drive *drive) {
     swarm *sw = drive->sw;
     uint32_t spins = 0;
 
+    if (!sw->round.released) {
+        return; /* only the turn releases call steps, and others come from those */
+    }
+    sw->round.released = false;
     do {
         for (uint32_t w = 0; w < (drive->is_threaded ? 1 : drive->workers); w++) {
             while (swarm__graph_work(&sw->graph, w, WORK_AT_ONCE) != 0) {
@@ -240,18 +248,16 @@ static void work_until_quiet(struct drive *drive) {
 }
 
 /* One pass at now_ns. */
-static swarm_status sim_pass(struct drive *drive, uint64_t now_ns, bool *out_changed) {
+static swarm_status sim_pass(struct drive *drive, uint64_t now_ns) {
     swarm_status status;
-    bool took;
 
     poll_backends(drive->sw, now_ns);
     work_until_quiet(drive);
-    status = round_at(drive, now_ns, out_changed);
+    status = round_at(drive, now_ns, NULL);
     if (status != SWARM_OK) {
         return status;
     }
-    took = pump_requests(drive->sw);
-    *out_changed = *out_changed || took || !swarm__graph_quiet(&drive->sw->graph);
+    (void)pump_requests(drive->sw);
     return SWARM_OK;
 }
 
@@ -259,15 +265,14 @@ static swarm_status sim_loop(struct drive *drive, uint64_t now_ns, uint64_t unti
     swarm *sw = drive->sw;
 
     for (;;) {
-        bool changed = false;
-        swarm_status status = sim_pass(drive, now_ns, &changed);
+        swarm_status status = sim_pass(drive, now_ns);
         uint64_t next;
 
         if (status != SWARM_OK) {
             return status;
         }
         next = next_deadline(sw);
-        if (next <= now_ns || !swarm__graph_quiet(&sw->graph)) {
+        if (next <= now_ns || sw->round.released) {
             continue; /* more at this instant */
         }
         if (sw->runs_open == 0) {

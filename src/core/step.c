@@ -42,6 +42,7 @@ void swarm__woken_push(swarm *sw, uint32_t slot, bool poisoned) {
 /* Call steps wait here until the frame that tells why is safe. */
 static void hold_call(swarm *sw, uint32_t slot) {
     if (!sw->log.enabled) {
+        sw->round.released = true;
         swarm__graph_release(&sw->graph, slot, slot);
         return;
     }
@@ -57,6 +58,7 @@ static void hold_call(swarm *sw, uint32_t slot) {
 
 void swarm__release_held(swarm *sw) {
     if (sw->round.held_first != NONE32 && log_is_safe(&sw->log, sw->round.held_frame)) {
+        sw->round.released = true;
         swarm__graph_release(&sw->graph, sw->round.held_first, sw->round.held_last);
         sw->round.held_first = NONE32;
         sw->round.held_last = NONE32;
