@@ -131,6 +131,28 @@ TEST(heap_sorts_a_hundred_thousand) {
     }
 }
 
+/* Equal keys come out in any order, but all of them do. */
+TEST(heap_bears_equal_keys) {
+    struct heap_node nodes[9];
+    uint32_t root = NONE32, seen = 0;
+
+    for (uint32_t i = 0; i < 9; i++) {
+        heap_node_init(nodes, i);
+        nodes[i].rank = 1;
+        nodes[i].first = nodes[i].second = i / 5;
+        heap_push(nodes, &root, i);
+        CHECK(heap_invariant(nodes, root, 9, NULL));
+    }
+    for (uint32_t i = 0; i < 9; i++) {
+        uint32_t top = heap_pop(nodes, &root);
+
+        CHECK(top < 9 && top / 5 == i / 5);
+        CHECK(heap_invariant(nodes, root, 9, NULL));
+        seen |= 1u << top % 32;
+    }
+    CHECK_EQ(seen, 0x1FF);
+}
+
 TEST(heap_invariant_sees_damage) {
     struct heap_node nodes[4];
     uint32_t root = NONE32;
@@ -188,8 +210,27 @@ TEST(list_agrees_with_an_array) {
         CHECK_EQ(list.first, count != 0 ? model[0] : NONE32);
         CHECK_EQ(list.last, count != 0 ? model[count - 1] : NONE32);
     }
-    links[model[0]].previous = 3; /* damage is seen */
-    CHECK(count == 0 || !list_invariant(&list, links, 8));
+}
+
+TEST(list_invariant_sees_damage) {
+    struct list_link links[4];
+    struct list list;
+
+    list_init(&list);
+    for (uint32_t i = 0; i < 4; i++) {
+        list_link_init(links, i);
+        list_append(&list, links, i);
+    }
+    CHECK(list_invariant(&list, links, 4));
+    CHECK(!list_invariant(&list, links, 3)); /* a slot beyond the array */
+    list.last = 2;
+    CHECK(!list_invariant(&list, links, 4));
+    list.last = 3;
+    links[2].previous = 0;
+    CHECK(!list_invariant(&list, links, 4));
+    links[2].previous = 1;
+    links[3].next = 0; /* a cycle */
+    CHECK(!list_invariant(&list, links, 4));
 }
 
 /* ---- slots.h --------------------------------------------------------------------------------- */
@@ -418,34 +459,55 @@ TEST(ring_agrees_with_a_queue) {
     }
 }
 
-/* A reader that empties the ring while a record is being built. */
+static void ring_put(struct ring *ring, unsigned char value, size_t size) {
+    unsigned char *place = ring_reserve(ring, size);
+
+    CHECK(place != NULL);
+    if (place != NULL) {
+        memset(place, value, size);
+        ring_commit(ring, size);
+    }
+}
+
+/* The log is read out while a record is being built: some of what stood before it, or all. */
 TEST(ring_read_under_an_open_reservation) {
-    for (size_t first = 1; first <= 20; first++) {
+    for (size_t sizes = 0; sizes < 10 * 10 * 10 * 3; sizes++) {
+        size_t first = 1 + sizes % 10, second = 1 + sizes / 10 % 10, third = 1 + sizes / 100 % 10;
+        size_t reads = sizes / 1000;
         unsigned char block[32], out[32], *place;
         struct ring ring;
 
         ring_init(&ring, block, sizeof block);
-        for (int round = 0; round < 40; round++) {
-            size_t size = 1 + (first * 7 + (size_t)round * 3) % 11;
-
-            place = ring_reserve(&ring, first);
-            if (place != NULL) {
-                memset(place, 1, first);
-                ring_commit(&ring, first);
-            }
-            place = ring_reserve(&ring, size);
-            CHECK_EQ(ring_read(&ring, out, sizeof out) % first, 0);
-            CHECK(ring_invariant(&ring));
-            if (place != NULL) {
-                memset(place, 2, size);
-                ring_commit(&ring, size);
-                CHECK(ring_invariant(&ring));
-                CHECK_EQ(ring_next_size(&ring), size);
-                CHECK_EQ(ring_read(&ring, out, sizeof out), size);
-                CHECK_EQ(out[0], 2);
-            }
+        ring_put(&ring, 1, first);
+        ring_put(&ring, 2, second);
+        if (reads != 0) { /* makes room in front, so that the next one may go there */
+            CHECK_EQ(ring_read(&ring, out, first), first);
+        }
+        place = ring_reserve(&ring, third);
+        if (place == NULL) {
+            continue;
+        }
+        memset(place, 3, third);
+        if (reads == 2) { /* now the ring is empty but for the reservation */
+            CHECK_EQ(ring_read(&ring, out, sizeof out), second);
+            CHECK_EQ(out[0], 2);
             CHECK(ring_empty(&ring));
         }
+        CHECK(ring_invariant(&ring));
+        ring_commit(&ring, third);
+        CHECK(ring_invariant(&ring));
+        CHECK_EQ(ring_read(&ring, out,
+                           reads == 0   ? first
+                           : reads == 1 ? second
+                                        : third),
+                 reads == 0   ? first
+                 : reads == 1 ? second
+                              : third);
+        CHECK_EQ(out[0], reads + 1);
+        while (!ring_empty(&ring)) {
+            CHECK(ring_read(&ring, out, sizeof out) != 0);
+        }
+        CHECK_EQ(ring_space(&ring), sizeof block - 4);
     }
 }
 

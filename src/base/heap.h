@@ -188,8 +188,8 @@ static inline uint32_t heap_walk(const struct heap_node *nodes, uint32_t root, u
 
 /* Whether the links agree with each other and no child is before its parent. capacity is the size
  * of the array; out_count, which may be null, gets the number of nodes. A family is checked before
- * the walk enters it; each node has one `previous`, so what was checked is a tree, and the walk ends
- * on any input. */
+ * the walk enters it, and each node has one `previous`: what was checked is a tree, so the walk
+ * ends on any input. */
 static inline bool heap_invariant(const struct heap_node *nodes, uint32_t root, uint32_t capacity,
                                   uint32_t *out_count) {
     uint32_t count = 0;
