@@ -6,11 +6,11 @@
  *
  * swarm schedules the work of many agents inside your program: steps, the dependencies between
  * them, who runs what and when, what happens when it fails, and why. The reference run is a fleet
- * of 300 agents working through 4,000 steps; it is a measure, not a limit.
- * The library is C11, links nothing, opens nothing, prints nothing, reads no clock by itself and
- * keeps no global state. You bring the I/O: sockets, threads, a clock, a disk.
- * It is an execution substrate. It never plans by itself: a coordinator is an ordinary step whose
- * output another step turns into more steps.
+ * of 300 agents working through 4,000 steps; it is a measure, not a limit. The library is C11,
+ * links nothing, opens nothing, prints nothing, reads no clock by itself and keeps no global state.
+ * You bring the I/O: sockets, threads, a clock, a disk. It is an execution substrate. It never
+ * plans by itself: a coordinator is an ordinary step whose output another step turns into more
+ * steps.
  *
  * THE SMALLEST PROGRAM
  *
@@ -18,7 +18,8 @@
  *                            .host = swarm_host_default()};
  *     swarm *sw = NULL;
  *     if (swarm_new(&config, &sw) != SWARM_OK) return 1;
- *     swarm_profile_spec writer = {.name = "writer", .backend = swarm_backend_add(sw, &backend)};
+ *     swarm_backend_id remote = swarm_backend_add(sw, &backend);
+ *     swarm_profile_spec writer = {.name = "writer", .backend = remote};
  *     swarm_agent_add(sw, swarm_profile_add(sw, &writer), 1);
  *     swarm_plan *plan = swarm_plan_open(sw, swarm_run_open(sw, NULL));
  *     swarm_step outline = swarm_step_add(plan, &(swarm_step_spec){.payload = "outline"});
@@ -43,27 +44,25 @@
  * CONCEPTS
  *
  * Run: one execution of one plan, with its own seed, limits, report and log hash. A swarm holds
- * many runs at once.
- * Plan: a batch of steps and edges (a plan delta) that is applied whole or not at all. A STATIC run
- * takes one plan and starts with its commit; it can be run again without being rebuilt. A GROWING
- * run takes any number of plans, from you or from its own running call steps.
+ * many runs at once. Plan: a batch of steps and edges (a plan delta) that is applied whole or not
+ * at all. A STATIC run takes one plan and starts with its commit; it can be run again without being
+ * rebuilt. A GROWING run takes any number of plans, from you or from its own running call steps.
  * Agent, profile, skill: an agent executes steps, `inflight_max` at a time; its profile says which
- * skills it has and which backend drives it; a step lists the skills that it requires.
- * Permit: a named semaphore with a capacity. A step may need units of several permits; it gets all
- * of them or none.
- * Attempt: one try of an agent step. A failed attempt may be followed by another one; whatever comes
- * late from a superseded attempt is billed and not used.
- * Ordinal: the number that a step has in its run, from 0, in the order in which it was added. The
- * log, tie-breaks and reports use ordinals; handles are never logged, ordered or hashed.
+ * skills it has and which backend drives it; a step lists the skills that it requires. Permit: a
+ * named semaphore with a capacity. A step may need units of several permits; it gets all of them or
+ * none. Attempt: one try of an agent step. A failed attempt may be followed by another one;
+ * whatever comes late from a superseded attempt is billed and not used. Ordinal: the number that a
+ * step has in its run, from 0, in the order in which it was added. The log, tie-breaks and reports
+ * use ordinals; handles are never logged, ordered or hashed.
  *
  * TIME, INSTANTS AND DETERMINISM
  *
- * Time is an argument: nanoseconds from any origin that you choose, never decreasing.
- * What happens at one time is a sequence of ROUNDS. In a round, call steps run until none is ready;
- * what arrived is sorted by (completion, ready, timer, command; then ordinal, attempt); all of it is
- * applied; then ready agent steps are dispatched in the order of the run's policy.
- * So the same seed, configuration, plan and results give the same decisions, the same log byte for
- * byte and the same 128-bit hash, for any compiler, machine and number of workers.
+ * Time is an argument: nanoseconds from any origin that you choose, never decreasing. What happens
+ * at one time is a sequence of ROUNDS. In a round, call steps run until none is ready; what arrived
+ * is sorted by (completion, ready, timer, command; then ordinal, attempt); all of it is applied;
+ * then ready agent steps are dispatched in the order of the run's policy. So the same seed,
+ * configuration, plan and results give the same decisions, the same log byte for byte and the same
+ * 128-bit hash, for any compiler, machine and number of workers.
  *
  * THREADS
  *
@@ -79,24 +78,24 @@
  * ERRORS
  *
  * A call that returns swarm_status gives SWARM_OK (0) or a negative code, and on an error nothing
- * has changed. A call that returns a handle gives the null handle ({0}) on an error; null handles may
- * be passed on, and the first error of such a chain is kept until swarm_plan_commit or swarm_fault
- * reports it. A handle that outlived its object gives SWARM_E_STALE, never undefined behaviour.
- * Nothing aborts, prints, exits or jumps.
+ * has changed. A call that returns a handle gives the null handle ({0}) on an error; null handles
+ * may be passed on, and the first error of such a chain is kept until swarm_plan_commit or
+ * swarm_fault reports it. A handle that outlived its object gives SWARM_E_STALE, never undefined
+ * behaviour. Nothing aborts, prints, exits or jumps.
  *
  * MEMORY
  *
- * swarm_new takes one block, from you or from the host's allocator; nothing is allocated afterwards.
- * Every limit is a number in swarm_config and every overflow is a status. Specs and the arrays they
- * point to are read during the call only; strings are digested. A step's payload is borrowed until
- * the step's RELEASE request.
+ * swarm_new takes one block, from you or from the host's allocator; nothing is allocated
+ * afterwards. Every limit is a number in swarm_config and every overflow is a status. Specs and the
+ * arrays they point to are read during the call only; strings are digested. A step's payload is
+ * borrowed until the step's RELEASE request.
  *
  * CONVENTIONS
  *
  * Zero means default in every spec. SWARM_ZERO says zero where zero would mean default; SWARM_NEVER
  * switches a 64-bit limit or time off and SWARM_NONE a 32-bit one. Units end a name (`timeout_ns`,
- * `cost_nano`, `jitter_ppm`); results come last and begin with `out_`. Money is in nano-units of any
- * currency, probabilities in parts per million. A null spec means all defaults.
+ * `cost_nano`, `jitter_ppm`); results come last and begin with `out_`. Money is in nano-units of
+ * any currency, probabilities in parts per million. A null spec means all defaults.
  */
 #ifndef SWARM_H
 #define SWARM_H
@@ -172,10 +171,10 @@ SWARM_API uint32_t swarm_version(void);
 /* Where a call was refused. */
 typedef struct swarm_error {
     swarm_status status; /* the code */
-    uint32_t index;      /* index of the operation in its plan (adds and edges count), or SWARM_NONE */
-    uint64_t step;       /* ordinal, within the plan, of the step concerned; SWARM_NEVER if none */
-    uint64_t other;      /* second step (an edge's other end, a cycle), or SWARM_NEVER */
-    const char *text;    /* what is wrong here; static, may name a field of swarm_config */
+    uint32_t index;   /* index of the operation in its plan (adds and edges count), or SWARM_NONE */
+    uint64_t step;    /* ordinal, within the plan, of the step concerned; SWARM_NEVER if none */
+    uint64_t other;   /* second step (an edge's other end, a cycle), or SWARM_NEVER */
+    const char *text; /* what is wrong here; static, may name a field of swarm_config */
 } swarm_error;
 
 /* -------------------------------------------------------------------------------------- handles */
@@ -223,8 +222,9 @@ typedef uint32_t swarm_outcome;
 enum {
     SWARM_OUTCOME_OK = 0,        /* done; the output counts */
     SWARM_OUTCOME_TRANSIENT = 1, /* failed, and may go well next time */
-    SWARM_OUTCOME_THROTTLED = 2, /* the endpoint is overloaded (429): not a failure, costs no retry */
-    SWARM_OUTCOME_QUOTA = 3,     /* the account is exhausted: retrying is useless */
+    SWARM_OUTCOME_THROTTLED =
+        2,                   /* the endpoint is overloaded (429): not a failure, costs no retry */
+    SWARM_OUTCOME_QUOTA = 3, /* the account is exhausted: retrying is useless */
     SWARM_OUTCOME_TERMINAL = 4,  /* failed for good: bad request, no permission */
     SWARM_OUTCOME_GARBAGE = 5,   /* answered, but the answer was refused */
     SWARM_OUTCOME_LOST = 6,      /* the agent or its lease is gone */
@@ -253,7 +253,8 @@ typedef struct swarm_usage {
     uint64_t cost_nano;     /* money, in nano-units */
 } swarm_usage;
 
-/* ------------------------------------------------------------------------------- host, lifecycle */
+/* ------------------------------------------------------------------------------- host,
+ * lifecycle */
 
 /*
  * What the surrounding program lends: memory, a clock, threads, parking. Every member may be null;
@@ -283,55 +284,56 @@ typedef struct swarm_host {
 SWARM_API const swarm_host *swarm_host_default(void);
 
 /*
- * Size and limits of a swarm. Only `size` and `version` must be set. The default configuration needs
- * less than 8 MiB; swarm_memory_size tells for any other.
+ * Size and limits of a swarm. Only `size` and `version` must be set. The default configuration
+ * needs less than 8 MiB; swarm_memory_size tells for any other.
  */
 typedef struct swarm_config {
-    size_t size;                    /* sizeof(swarm_config) */
-    const swarm_host *host;         /* null: no threads, no clock, no allocator */
-    void *memory;                   /* the caller's block, aligned to 64; null: from the host */
-    size_t memory_size;             /* bytes at `memory` */
-    void (*wakeup)(void *context);  /* called from [any] calls when the owner should advance, or a
+    size_t size;                   /* sizeof(swarm_config) */
+    const swarm_host *host;        /* null: no threads, no clock, no allocator */
+    void *memory;                  /* the caller's block, aligned to 64; null: from the host */
+    size_t memory_size;            /* bytes at `memory` */
+    void (*wakeup)(void *context); /* called from [any] calls when the owner should advance, or a
                                        worker should work; may be null; must not call the swarm */
-    void *wakeup_context;           /* first argument of wakeup */
-    uint64_t seed;                  /* of every random stream that is not a run's own */
-    uint64_t log_bytes;             /* ring of the event log; default 1 MiB, least 4 KiB;
+    void *wakeup_context;          /* first argument of wakeup */
+    uint64_t seed;                 /* of every random stream that is not a run's own */
+    uint64_t log_bytes;            /* ring of the event log; default 1 MiB, least 4 KiB;
                                        SWARM_NEVER: no log and no hash */
-    uint64_t cancel_grace_ns;       /* how long a cancelled attempt may keep its agent and permits
+    uint64_t cancel_grace_ns;      /* how long a cancelled attempt may keep its agent and permits
                                        without an answer; default 10 s */
-    uint32_t version;               /* SWARM_VERSION */
-    uint32_t flags;                 /* SWARM_CONFIG_*, or 0 */
-    uint32_t workers_max;           /* worker indices 0..n-1; default 8, at most 1024 */
-    uint32_t runs_max;              /* runs not yet forgotten; default 16 */
-    uint32_t steps_max;             /* live steps; default 16,384, at most 2^30 */
-    uint32_t edges_max;             /* edges of live steps; default 4 * steps_max, at most 2^31 - 2 */
-    uint32_t tracked_max;           /* live steps with a record in dispatch: agent steps and call
+    uint32_t version;              /* SWARM_VERSION */
+    uint32_t flags;                /* SWARM_CONFIG_*, or 0 */
+    uint32_t workers_max;          /* worker indices 0..n-1; default 8, at most 1024 */
+    uint32_t runs_max;             /* runs not yet forgotten; default 16 */
+    uint32_t steps_max;            /* live steps; default 16,384, at most 2^30 */
+    uint32_t edges_max;     /* edges of live steps; default 4 * steps_max, at most 2^31 - 2 */
+    uint32_t tracked_max;   /* live steps with a record in dispatch: agent steps and call
                                        steps added by swarm_step_add; default steps_max / 2 */
-    uint32_t delays_max;            /* edges with a delay; default tracked_max */
-    uint32_t inputs_max;            /* edges into steps that read their inputs; default tracked_max */
-    uint32_t agents_max;            /* default 512 */
-    uint32_t profiles_max;          /* default 64, at most 256 */
-    uint32_t skills_max;            /* distinct skill names; default 64, at most 256 */
-    uint32_t permits_max;           /* default 64 */
-    uint32_t demands_max;           /* distinct sets of requirements alive; default 1,024 */
-    uint32_t backends_max;          /* default 16 */
-    uint32_t functions_max;         /* default 64, at most 65,535 */
-    uint32_t inflight_max;          /* attempts in flight; default 2 * agents_max */
-    uint32_t scopes_max;            /* live steps that have added steps of their own through
+    uint32_t delays_max;    /* edges with a delay; default tracked_max */
+    uint32_t inputs_max;    /* edges into steps that read their inputs; default tracked_max */
+    uint32_t agents_max;    /* default 512 */
+    uint32_t profiles_max;  /* default 64, at most 256 */
+    uint32_t skills_max;    /* distinct skill names; default 64, at most 256 */
+    uint32_t permits_max;   /* default 64 */
+    uint32_t demands_max;   /* distinct sets of requirements alive; default 1,024 */
+    uint32_t backends_max;  /* default 16 */
+    uint32_t functions_max; /* default 64, at most 65,535 */
+    uint32_t inflight_max;  /* attempts in flight; default 2 * agents_max */
+    uint32_t scopes_max;    /* live steps that have added steps of their own through
                                        dispatch; default steps_max / 8 */
-    uint32_t plans_max;             /* plans of call steps between their end and the next round;
+    uint32_t plans_max;     /* plans of call steps between their end and the next round;
                                        default 1,024 */
-    uint32_t ranges_max;            /* live range steps; default 64 */
-    uint32_t deque_size;            /* items of one worker's deque, a power of two; default 1,024 */
-    uint32_t spin;                  /* looks for work before a worker parks; default 200;
+    uint32_t ranges_max;    /* live range steps; default 64 */
+    uint32_t deque_size;    /* items of one worker's deque, a power of two; default 1,024 */
+    uint32_t spin;          /* looks for work before a worker parks; default 200;
                                        SWARM_NONE: none */
-    uint32_t commands_max;          /* cancels between two rounds; default 256 */
-    uint32_t reserved;              /* 0 */
+    uint32_t commands_max;  /* cancels between two rounds; default 256 */
+    uint32_t reserved;      /* 0 */
 } swarm_config;
 
 /* Flags of swarm_config. */
 enum {
-    SWARM_CONFIG_STATIC = 1 /* static runs only: a call step costs 40 bytes and 8 an edge, instead of
+    SWARM_CONFIG_STATIC =
+        1 /* static runs only: a call step costs 40 bytes and 8 an edge, instead of
                                64 and 8 */
 };
 
@@ -339,17 +341,17 @@ enum {
  * OVERFLOW when the size does not fit size_t. [pure] */
 SWARM_API swarm_status swarm_memory_size(const swarm_config *config, size_t *out_bytes);
 
-/* Makes a swarm in config->memory, or in one block from the host's allocator; the caller holds the
- * turn. INVALID, OVERFLOW as above; FULL when the block is too small or there is none; MISMATCH when
- * size or version are another header's. [pure] */
+/* Makes a swarm in config->memory, or in one block from the host's allocator; the caller holds
+ * the turn. INVALID, OVERFLOW as above; FULL when the block is too small or there is none;
+ * MISMATCH when size or version are another header's. [pure] */
 SWARM_API swarm_status swarm_new(const swarm_config *config, swarm **out_swarm);
 
 /* Stops every start. AGAIN while attempts are in flight or call steps run: go on driving and call
  * again; OK when nothing is left in flight. Not undone. [owner] */
 SWARM_API swarm_status swarm_drain(swarm *sw);
 
-/* Frees the swarm. BUSY while attempts are in flight (swarm_drain says when they are not) or workers
- * are inside swarm_work. Null is fine. No other thread may be in a call. [owner] */
+/* Frees the swarm. BUSY while attempts are in flight (swarm_drain says when they are not) or
+ * workers are inside swarm_work. Null is fine. No other thread may be in a call. [owner] */
 SWARM_API swarm_status swarm_free(swarm *sw);
 
 /* The first error of the calls that returned a null handle, in *out_error (may be null), and clears
@@ -389,7 +391,8 @@ typedef struct swarm_request {
 
 /*
  * A table that executes attempts. swarm_drive and swarm_sim_drive call it, with the turn held, and
- * never from inside dispatch. Members may be null, also all of them when you take requests yourself.
+ * never from inside dispatch. Members may be null, also all of them when you take requests
+ * yourself.
  */
 typedef struct swarm_backend {
     size_t size;      /* sizeof(swarm_backend) */
@@ -428,17 +431,17 @@ typedef struct swarm_profile_spec {
  * skills_max). [owner] */
 SWARM_API swarm_profile swarm_profile_add(swarm *sw, const swarm_profile_spec *spec);
 
-/* Adds `count` agents of one profile, also while runs go on; their handles are consecutive, ids from
- * the first, which is returned. Null handle: INVALID (count 0), STALE profile, FULL (agents_max).
- * [owner] */
+/* Adds `count` agents of one profile, also while runs go on; their handles are consecutive, ids
+ * from the first, which is returned. Null handle: INVALID (count 0), STALE profile, FULL
+ * (agents_max). [owner] */
 SWARM_API swarm_agent swarm_agent_add(swarm *sw, swarm_profile profile, uint32_t count);
 
 /* Takes an agent out of service: nothing new is given to it, what it has goes on. Its index is not
  * used again. STALE. [owner] */
 SWARM_API swarm_status swarm_agent_withdraw(swarm *sw, swarm_agent agent);
 
-/* Adds a permit: a semaphore of `capacity` units. Null handle: INVALID (capacity 0), DUPLICATE name,
- * FULL (permits_max). [owner] */
+/* Adds a permit: a semaphore of `capacity` units. Null handle: INVALID (capacity 0), DUPLICATE
+ * name, FULL (permits_max). [owner] */
 SWARM_API swarm_permit swarm_permit_add(swarm *sw, const char *name, uint64_t capacity);
 
 /* What a call step sees. Read only, valid during the call. */
@@ -466,14 +469,14 @@ SWARM_API swarm_function swarm_function_add(swarm *sw, const char *name,
 /* In which order ready agent steps are started: SWARM_ORDER_*. Higher `priority` first, then as
  * follows. Ways to an end of a plan lead through steps added by swarm_step_add only. */
 enum {
-    SWARM_ORDER_FIFO = 0,    /* the step that became ready first */
-    SWARM_ORDER_LIFO = 1,    /* the step that became ready last */
-    SWARM_ORDER_HOPS = 2,    /* most steps on the longest way to an end of its plan, itself included;
+    SWARM_ORDER_FIFO = 0, /* the step that became ready first */
+    SWARM_ORDER_LIFO = 1, /* the step that became ready last */
+    SWARM_ORDER_HOPS = 2, /* most steps on the longest way to an end of its plan, itself included;
                                 then the smaller ordinal */
     SWARM_ORDER_CRITICAL = 3, /* largest b-level: estimate_ns and edge delays summed along the
                                  longest way to an end of its plan; then the smaller ordinal */
-    SWARM_ORDER_KEY = 4,     /* smallest order_key; then the step that became ready first */
-    SWARM_ORDER_KEY_ID = 5   /* smallest order_key; then the smaller ordinal */
+    SWARM_ORDER_KEY = 4,      /* smallest order_key; then the step that became ready first */
+    SWARM_ORDER_KEY_ID = 5    /* smallest order_key; then the smaller ordinal */
 };
 
 /* Flags of swarm_run_spec. */
@@ -483,22 +486,22 @@ enum {
 
 /* A run's options. */
 typedef struct swarm_run_spec {
-    uint64_t key;         /* the caller's name for it, for swarm_run_find; 0: none */
-    uint64_t seed;        /* of the run's random streams; default: from config.seed and the run */
-    uint64_t steps_max;   /* steps in the run's whole life; default SWARM_NEVER; M1 */
+    uint64_t key;          /* the caller's name for it, for swarm_run_find; 0: none */
+    uint64_t seed;         /* of the run's random streams; default: from config.seed and the run */
+    uint64_t steps_max;    /* steps in the run's whole life; default SWARM_NEVER; M1 */
     uint64_t attempts_max; /* attempts in the run's whole life; default SWARM_NEVER */
-    uint32_t depth_max;   /* nesting of steps that add steps through dispatch; default 64 */
+    uint32_t depth_max;    /* nesting of steps that add steps through dispatch; default 64 */
     uint32_t inflight_max; /* attempts of this run in flight at once; default SWARM_NONE */
-    uint32_t order;       /* SWARM_ORDER_* */
-    uint32_t flags;       /* SWARM_RUN_*, or 0 */
+    uint32_t order;        /* SWARM_ORDER_* */
+    uint32_t flags;        /* SWARM_RUN_*, or 0 */
 } swarm_run_spec;
 
 /* Opens a run. Null handle: INVALID, DUPLICATE key, FULL (runs_max). [owner] */
 SWARM_API swarm_run swarm_run_open(swarm *sw, const swarm_run_spec *spec);
 
-/* Promises that no more plans come from the owner; steps of the run may still add. The run ends when
- * it is closed and nothing of it is left to do. A static run is closed by its commit. Closing twice
- * is fine. STALE. [owner] */
+/* Promises that no more plans come from the owner; steps of the run may still add. The run ends
+ * when it is closed and nothing of it is left to do. A static run is closed by its commit.
+ * Closing twice is fine. STALE. [owner] */
 SWARM_API swarm_status swarm_run_close(swarm *sw, swarm_run run);
 
 /* Cancels whatever has not ended, and closes the run, as swarm_step_cancel does. Attempts in flight
@@ -506,15 +509,17 @@ SWARM_API swarm_status swarm_run_close(swarm *sw, swarm_run run);
  * passed; what comes later is billed and not used. STALE; FULL (commands_max). [any] */
 SWARM_API swarm_status swarm_run_cancel(swarm *sw, swarm_run run);
 
-/* Starts a static run again, from the first step, without building it again. BUSY until it ended, and
- * until the RELEASE requests of its outputs have been taken; FROZEN for a growing run. Its handles stay valid; ordinals, hash and report start anew. [owner] */
+/* Starts a static run again, from the first step, without building it again. BUSY until it
+ * ended, and until the RELEASE requests of its outputs have been taken; FROZEN for a growing
+ * run. Its handles stay valid; ordinals, hash and report start anew. [owner] */
 SWARM_API swarm_status swarm_run_again(swarm *sw, swarm_run run);
 
 /* Lets go of a run that has ended: its steps, outputs (RELEASE requests follow) and report. BUSY
  * while it goes on or one of its attempts is in flight. [owner] */
 SWARM_API swarm_status swarm_run_forget(swarm *sw, swarm_run run);
 
-/* Raises or lowers a run's caps; what was admitted stays. 0 leaves a cap as it is. STALE. [owner] */
+/* Raises or lowers a run's caps; what was admitted stays. 0 leaves a cap as it is. STALE.
+ * [owner] */
 SWARM_API swarm_status swarm_run_limits(swarm *sw, swarm_run run, uint64_t steps_max,
                                         uint64_t attempts_max);
 
@@ -523,33 +528,33 @@ SWARM_API swarm_run swarm_run_find(swarm *sw, uint64_t key);
 
 /* States of a run. */
 enum {
-    SWARM_RUN_OPEN = 0,    /* takes plans */
-    SWARM_RUN_CLOSED = 1,  /* takes no more plans from the owner; goes on */
-    SWARM_RUN_ENDED = 2    /* every step is in a terminal state */
+    SWARM_RUN_OPEN = 0,   /* takes plans */
+    SWARM_RUN_CLOSED = 1, /* takes no more plans from the owner; goes on */
+    SWARM_RUN_ENDED = 2   /* every step is in a terminal state */
 };
 
 /* A run's account: exact integers. Grows at the end. */
 typedef struct swarm_run_report {
-    uint64_t hash[2];       /* of the run's events so far; 0, 0 without a log */
-    uint64_t start_ns;      /* time of the first applied plan */
-    uint64_t end_ns;        /* time of the last end of a step */
-    uint64_t steps;         /* admitted */
-    uint64_t edges;         /* admitted, repeated ones counted once */
+    uint64_t hash[2];        /* of the run's events so far; 0, 0 without a log */
+    uint64_t start_ns;       /* time of the first applied plan */
+    uint64_t end_ns;         /* time of the last end of a step */
+    uint64_t steps;          /* admitted */
+    uint64_t edges;          /* admitted, repeated ones counted once */
     uint64_t edges_repeated; /* repeated edges that were dropped */
-    uint64_t ok;            /* steps by terminal state; the six add up to `steps` at the end */
-    uint64_t failed;        /* no attempt went well */
-    uint64_t timed_out;     /* a time limit */
-    uint64_t cancelled;     /* by a cancel of the step, its subtree, its run or its agent */
-    uint64_t skipped;       /* a step that it needs did not end OK */
-    uint64_t budget;        /* no budget left */
-    uint64_t attempts;      /* started */
-    uint64_t retries;       /* attempts after the first of a step */
-    uint64_t fenced;        /* completions of superseded attempts */
-    uint64_t running_ns;    /* sum over attempts from start to answer */
-    uint64_t queued_ns;     /* sum over starts of the wait since the step became ready */
-    swarm_usage usage;      /* summed over attempts, late ones included */
-    uint32_t state;         /* SWARM_RUN_OPEN and following */
-    uint32_t plan_version;  /* plans applied */
+    uint64_t ok;             /* steps by terminal state; the six add up to `steps` at the end */
+    uint64_t failed;         /* no attempt went well */
+    uint64_t timed_out;      /* a time limit */
+    uint64_t cancelled;      /* by a cancel of the step, its subtree, its run or its agent */
+    uint64_t skipped;        /* a step that it needs did not end OK */
+    uint64_t budget;         /* no budget left */
+    uint64_t attempts;       /* started */
+    uint64_t retries;        /* attempts after the first of a step */
+    uint64_t fenced;         /* completions of superseded attempts */
+    uint64_t running_ns;     /* sum over attempts from start to answer */
+    uint64_t queued_ns;      /* sum over starts of the wait since the step became ready */
+    swarm_usage usage;       /* summed over attempts, late ones included */
+    uint32_t state;          /* SWARM_RUN_OPEN and following */
+    uint32_t plan_version;   /* plans applied */
 } swarm_run_report;
 
 /* Writes a run's account so far. STALE. [owner] */
@@ -573,10 +578,10 @@ SWARM_API swarm_plan *swarm_call_plan(const swarm_call *call);
 
 /*
  * When a failed attempt is followed by another one. TRANSIENT, GARBAGE, LOST and TIMED_OUT attempts
- * are; QUOTA, TERMINAL and CANCELLED ones are not; THROTTLED and REFUSED ones are started again when
- * the backend may be used again, and do not count.
- * Attempt n + 1 begins min(backoff_ns * 2^(n-1), backoff_max_ns) * (1 + u) after the end of attempt
- * n, u drawn evenly from -jitter_ppm..+jitter_ppm millionths.
+ * are; QUOTA, TERMINAL and CANCELLED ones are not; THROTTLED and REFUSED ones are started again
+ * when the backend may be used again, and do not count. Attempt n + 1 begins min(backoff_ns *
+ * 2^(n-1), backoff_max_ns) * (1 + u) after the end of attempt n, u drawn evenly from
+ * -jitter_ppm..+jitter_ppm millionths.
  */
 typedef struct swarm_retry {
     uint64_t backoff_ns;     /* default 1 s; SWARM_ZERO: at once */
@@ -593,9 +598,10 @@ typedef struct swarm_need {
 
 /* Flags of swarm_step_spec. */
 enum {
-    SWARM_STEP_INPUTS = 1,   /* lists its predecessors: swarm_input and swarm_call_input work */
-    SWARM_STEP_DETACHED = 2, /* the owner lets go at once: the slot is free when the step has ended */
-    SWARM_STEP_KEPT = 4      /* for steps added by a call step, which are detached without it */
+    SWARM_STEP_INPUTS = 1, /* lists its predecessors: swarm_input and swarm_call_input work */
+    SWARM_STEP_DETACHED =
+        2,              /* the owner lets go at once: the slot is free when the step has ended */
+    SWARM_STEP_KEPT = 4 /* for steps added by a call step, which are detached without it */
 };
 
 /* A step with options: an agent step, or, with a function, a call step that dispatch keeps track
@@ -620,50 +626,51 @@ typedef struct swarm_step_spec {
     uint32_t flags;            /* SWARM_STEP_*, or 0 */
 } swarm_step_spec;
 
-/* Adds a step. Null handle when refused; the plan keeps its first error. INVALID, MISSING (function,
- * permit), DUPLICATE key, FULL (steps_max, tracked_max, demands_max), LIMIT, STALE agent. Whoever
- * fills the plan: [owner] or [call]. */
+/* Adds a step. Null handle when refused; the plan keeps its first error. INVALID, MISSING
+ * (function, permit), DUPLICATE key, FULL (steps_max, tracked_max, demands_max), LIMIT, STALE
+ * agent. Whoever fills the plan: [owner] or [call]. */
 SWARM_API swarm_step swarm_step_add(swarm_plan *plan, const swarm_step_spec *spec);
 
 /* Adds a plain call step: the fast way. Null handle when refused. [owner] or [call] */
 SWARM_API swarm_step swarm_call_add(swarm_plan *plan, swarm_function function, uint64_t argument);
 
-/* Adds one step that calls the function for each of `count` arguments from `first`, in any order, on
- * all workers that are free; the step has ended when the last call has. Its value is the sum of the
- * calls' values, modulo 2^64. It fails with the outcome of the smallest argument that failed.
- * [owner] or [call] */
+/* Adds one step that calls the function for each of `count` arguments from `first`, in any
+ * order, on all workers that are free; the step has ended when the last call has. Its value is
+ * the sum of the calls' values, modulo 2^64. It fails with the outcome of the smallest argument
+ * that failed. [owner] or [call] */
 SWARM_API swarm_step swarm_range_add(swarm_plan *plan, swarm_function function, uint64_t first,
                                      uint64_t count);
 
 /*
- * Adds an edge: `to` starts only after `from` has ended OK, and delay_ns later (0 means a plain edge,
- * SWARM_ZERO a timer of 0 ns, which fires after all completions of its instant; an edge with a delay
- * joins two steps that were added by swarm_step_add, else INVALID).
- * `from` may be a step of an earlier plan of the same growing run, ended or not; `to` must be a step
- * of this plan (else FROZEN, or STARTED when it has begun). A repeated edge counts once. If `from` ends
- * otherwise than OK, `to` is SKIPPED. INVALID, STALE, CYCLE (also for a self-edge), FULL (edges_max,
- * delays_max, inputs_max). The status is that of the plan's first error. [owner] or [call]
+ * Adds an edge: `to` starts only after `from` has ended OK, and delay_ns later (0 means a plain
+ * edge, SWARM_ZERO a timer of 0 ns, which fires after all completions of its instant; an edge with
+ * a delay joins two steps that were added by swarm_step_add, else INVALID). `from` may be a step of
+ * an earlier plan of the same growing run, ended or not; `to` must be a step of this plan (else
+ * FROZEN, or STARTED when it has begun). A repeated edge counts once. If `from` ends otherwise than
+ * OK, `to` is SKIPPED. INVALID, STALE, CYCLE (also for a self-edge), FULL (edges_max, delays_max,
+ * inputs_max). The status is that of the plan's first error. [owner] or [call]
  */
 SWARM_API swarm_status swarm_edge_add(swarm_plan *plan, swarm_step from, swarm_step to,
                                       uint64_t delay_ns);
 
 /*
- * Makes `step`, of this call's own plan, the continuation of the calling step: whoever waits for the
- * caller waits for it, and reads its output as the caller's. It may have no edges going out, and the
- * plan no edges from unfinished older steps. Once a plan. INVALID, STALE. [call]
+ * Makes `step`, of this call's own plan, the continuation of the calling step: whoever waits for
+ * the caller waits for it, and reads its output as the caller's. It may have no edges going out,
+ * and the plan no edges from unfinished older steps. Once a plan. INVALID, STALE. [call]
  */
 SWARM_API swarm_status swarm_plan_continue(swarm_plan *plan, swarm_step step);
 
-/* Applies the plan: all of it, or nothing and the first error in *out_error (may be null). Either way
- * the plan is gone. An empty plan changes nothing. AGAIN, the plan kept, when the log's ring has no
- * room: read it out and call again. Null gives INVALID. [owner]; a call step's plan is committed by
- * its return. */
+/* Applies the plan: all of it, or nothing and the first error in *out_error (may be null).
+ * Either way the plan is gone. An empty plan changes nothing. AGAIN, the plan kept, when the
+ * log's ring has no room: read it out and call again. Null gives INVALID. [owner]; a call step's
+ * plan is committed by its return. */
 SWARM_API swarm_status swarm_plan_commit(swarm_plan *plan, swarm_error *out_error);
 
 /* Gives the plan up. [owner] */
 SWARM_API swarm_status swarm_plan_drop(swarm_plan *plan);
 
-/* ----------------------------------------------------------------------------- steps, from outside */
+/* ----------------------------------------------------------------------------- steps, from
+ * outside */
 
 /* States of a step. */
 enum {
@@ -681,15 +688,15 @@ enum {
 
 /* What is known of a step. */
 typedef struct swarm_step_info {
-    swarm_result result;  /* when OK: its output; bytes are valid until it is forgotten */
-    swarm_agent agent;    /* of the last attempt; null for call steps */
-    uint64_t ordinal;     /* in its run; SWARM_NEVER for a step that dispatch has not seen */
-    uint64_t ready_ns;    /* when it last became ready */
-    uint64_t start_ns;    /* when its last attempt started */
-    uint64_t end_ns;      /* when it ended */
-    uint32_t state;       /* SWARM_STEP_PENDING and following */
-    swarm_status reason;  /* why it is FAILED, TIMED_OUT or SKIPPED; OK otherwise */
-    uint32_t attempts;    /* counted ones */
+    swarm_result result;   /* when OK: its output; bytes are valid until it is forgotten */
+    swarm_agent agent;     /* of the last attempt; null for call steps */
+    uint64_t ordinal;      /* in its run; SWARM_NEVER for a step that dispatch has not seen */
+    uint64_t ready_ns;     /* when it last became ready */
+    uint64_t start_ns;     /* when its last attempt started */
+    uint64_t end_ns;       /* when it ended */
+    uint32_t state;        /* SWARM_STEP_PENDING and following */
+    swarm_status reason;   /* why it is FAILED, TIMED_OUT or SKIPPED; OK otherwise */
+    uint32_t attempts;     /* counted ones */
     swarm_outcome outcome; /* of the last attempt or call */
 } swarm_step_info;
 
@@ -699,8 +706,8 @@ SWARM_API swarm_status swarm_step_status(swarm *sw, swarm_step step, swarm_step_
 /* The step of a run with this key, or the null handle. [owner] */
 SWARM_API swarm_step swarm_step_find(swarm *sw, swarm_run run, uint64_t key);
 
-/* Lets go of a step of a growing run: its slot returns to the pool when it has ended and nobody reads
- * it. The handle is stale from then on. STALE, FROZEN for a static run. [owner] */
+/* Lets go of a step of a growing run: its slot returns to the pool when it has ended and nobody
+ * reads it. The handle is stale from then on. STALE, FROZEN for a static run. [owner] */
 SWARM_API swarm_status swarm_step_forget(swarm *sw, swarm_step step);
 
 /* Result of input `index` of a started step that was added with SWARM_STEP_INPUTS: its predecessors
@@ -722,10 +729,10 @@ SWARM_API bool swarm_call_cancelled(const swarm_call *call);
 
 /*
  * Cancel, by noun: a step; a step and all that it, or what it added, has added; the attempts of an
- * agent, whose steps are tried again elsewhere under their retry rules, as if LOST.
- * The cancel is applied by the next round, where a completion of the same instant wins over it;
- * between its return and that round nothing at all is started. Idempotent: what has ended stays as it
- * is. Attempts in flight are handled as in swarm_run_cancel. STALE; FULL (commands_max). [any]
+ * agent, whose steps are tried again elsewhere under their retry rules, as if LOST. The cancel is
+ * applied by the next round, where a completion of the same instant wins over it; between its
+ * return and that round nothing at all is started. Idempotent: what has ended stays as it is.
+ * Attempts in flight are handled as in swarm_run_cancel. STALE; FULL (commands_max). [any]
  */
 SWARM_API swarm_status swarm_step_cancel(swarm *sw, swarm_step step);
 
@@ -735,31 +742,33 @@ SWARM_API swarm_status swarm_subtree_cancel(swarm *sw, swarm_step step);
 /* See swarm_step_cancel. [any] */
 SWARM_API swarm_status swarm_agent_cancel(swarm *sw, swarm_agent agent);
 
-/* -------------------------------------------------------------------------------- the turn, driving */
+/* -------------------------------------------------------------------------------- the turn,
+ * driving */
 
-/* Takes the turn: the caller becomes the owner. AGAIN when it is held elsewhere; the holder is asked
- * to let go and does between two rounds. [any] */
+/* Takes the turn: the caller becomes the owner. AGAIN when it is held elsewhere; the holder is
+ * asked to let go and does between two rounds. [any] */
 SWARM_API swarm_status swarm_turn_begin(swarm *sw);
 
 /* Returns the turn. BUSY when nobody holds it. [owner] */
 SWARM_API swarm_status swarm_turn_end(swarm *sw);
 
-/* Runs at most `max` call steps as worker `worker`, stealing when its own deque is empty. Returns how
- * many were run; 0 when nothing was found. One thread at a time for an index below workers_max, 0
- * otherwise. [worker] */
+/* Runs at most `max` call steps as worker `worker`, stealing when its own deque is empty.
+ * Returns how many were run; 0 when nothing was found. One thread at a time for an index below
+ * workers_max, 0 otherwise. [worker] */
 SWARM_API uint32_t swarm_work(swarm *sw, uint32_t worker, uint32_t max);
 
-/* One round: applies what has arrived, fires timers due at now_ns, dispatches. A now_ns before the
- * last one counts as the last one. AGAIN when the log's ring is full: read it out and call again, the
- * same round goes on. *out_changed (may be null) is false when there was nothing to do. [owner] */
+/* One round: applies what has arrived, fires timers due at now_ns, dispatches. A now_ns before
+ * the last one counts as the last one. AGAIN when the log's ring is full: read it out and call
+ * again, the same round goes on. *out_changed (may be null) is false when there was nothing to
+ * do. [owner] */
 SWARM_API swarm_status swarm_advance(swarm *sw, uint64_t now_ns, bool *out_changed);
 
 /* Copies whole frames of the event log into `buffer` and returns the bytes copied: 0 when there are
  * none. If even the next frame does not fit, *out_needed (may be null) is its size. [owner] */
 SWARM_API size_t swarm_log_read(swarm *sw, void *buffer, size_t size, size_t *out_needed);
 
-/* Says that everything read so far is safe. Only then are the starts that it records handed out, and
- * call steps that it released run: write ahead. [owner] */
+/* Says that everything read so far is safe. Only then are the starts that it records handed out,
+ * and call steps that it released run: write ahead. [owner] */
 SWARM_API swarm_status swarm_log_acknowledge(swarm *sw);
 
 /* Hands out up to `max` requests; returns how many. Each is handed out once. [owner] */
@@ -775,10 +784,10 @@ typedef struct swarm_completion {
     swarm_result result;   /* what it produced; bytes are lent until RELEASE */
 } swarm_completion;
 
-/* Answers an attempt, in any order, from any thread, without blocking. OK: taken over, and exactly one
- * RELEASE follows when bytes were lent, also if the attempt has been superseded meanwhile. DUPLICATE:
- * answered before; STALE: no such attempt; INVALID: outcome or confidence out of range; for these
- * three nothing was taken over. [any] */
+/* Answers an attempt, in any order, from any thread, without blocking. OK: taken over, and
+ * exactly one RELEASE follows when bytes were lent, also if the attempt has been superseded
+ * meanwhile. DUPLICATE: answered before; STALE: no such attempt; INVALID: outcome or confidence
+ * out of range; for these three nothing was taken over. [any] */
 SWARM_API swarm_status swarm_complete(swarm *sw, const swarm_completion *completion);
 
 /* When swarm_advance must be called again at the latest, in ns; SWARM_NEVER when only an event can
@@ -790,12 +799,12 @@ typedef struct swarm_drive_options {
     /* Gets whole log frames; false stops driving with AGAIN, nothing acknowledged. Null: frames are
      * acknowledged and dropped. */
     bool (*write)(void *context, const void *bytes, size_t size);
-    void *write_context;  /* first argument of write */
-    uint64_t until_ns;    /* return when this time is reached; default SWARM_NEVER */
-    uint64_t start_ns;    /* sim: the first time; default the last `now`, 0 in a new swarm */
-    uint32_t workers;     /* threads that run call steps besides the caller, at most
+    void *write_context; /* first argument of write */
+    uint64_t until_ns;   /* return when this time is reached; default SWARM_NEVER */
+    uint64_t start_ns;   /* sim: the first time; default the last `now`, 0 in a new swarm */
+    uint32_t workers;    /* threads that run call steps besides the caller, at most
                              workers_max - 1; default none */
-    uint32_t flags;       /* SWARM_DRIVE_*, or 0 */
+    uint32_t flags;      /* SWARM_DRIVE_*, or 0 */
 } swarm_drive_options;
 
 /* Flags of swarm_drive_options. */
@@ -804,20 +813,20 @@ enum {
 };
 
 /*
- * Drives everything by the host's clock until all runs have ended: runs call steps on this thread and
- * `workers` more, pumps the backends, reads out the log, sleeps when there is nothing to do. OK when
- * all runs have ended; STALLED when nothing can move them and no attempt is in flight (an open run
- * with nothing to do counts); TIMED_OUT at until_ns; AGAIN when the writer refused. UNSUPPORTED
+ * Drives everything by the host's clock until all runs have ended: runs call steps on this thread
+ * and `workers` more, pumps the backends, reads out the log, sleeps when there is nothing to do. OK
+ * when all runs have ended; STALLED when nothing can move them and no attempt is in flight (an open
+ * run with nothing to do counts); TIMED_OUT at until_ns; AGAIN when the writer refused. UNSUPPORTED
  * without a clock, or without threads when some are asked for. Other threads may take the turn
  * between two rounds. [owner]
  */
 SWARM_API swarm_status swarm_drive(swarm *sw, const swarm_drive_options *options);
 
 /*
- * The same in virtual time: no clock is read, time jumps to the next deadline of the swarm and of its
- * backends, and moves only when no call step is ready or running. With workers and a host that has
- * threads, call steps run in parallel; the log is the same. STALLED when nothing is left that could
- * happen although a run has not ended. [owner]
+ * The same in virtual time: no clock is read, time jumps to the next deadline of the swarm and of
+ * its backends, and moves only when no call step is ready or running. With workers and a host that
+ * has threads, call steps run in parallel; the log is the same. STALLED when nothing is left that
+ * could happen although a run has not ended. [owner]
  */
 SWARM_API swarm_status swarm_sim_drive(swarm *sw, const swarm_drive_options *options);
 
@@ -840,43 +849,45 @@ typedef struct swarm_stats {
 /* Writes the counters; each is right for itself, not all of one moment. [any] */
 SWARM_API swarm_status swarm_stats_get(swarm *sw, swarm_stats *out_stats);
 
-/* Attempts an agent has started, and the ns it was busy, summed over its attempts. STALE. [owner] */
+/* Attempts an agent has started, and the ns it was busy, summed over its attempts. STALE.
+ * [owner] */
 SWARM_API swarm_status swarm_agent_usage(swarm *sw, swarm_agent agent, uint64_t *out_attempts,
                                          uint64_t *out_busy_ns);
 
-/* One number of a counter-based stream: equal arguments give equal draws. For backends and tests that
- * must be reproducible. [pure] */
+/* One number of a counter-based stream: equal arguments give equal draws. For backends and tests
+ * that must be reproducible. [pure] */
 SWARM_API uint64_t swarm_random(uint64_t seed, uint64_t stream, uint64_t n);
 
 /*
  * Events of the log. `field` holds, in this order:
  */
 enum {
-    SWARM_EVENT_RUN_OPEN = 1,  /* key, seed, order, flags, steps_max, attempts_max, depth_max,
+    SWARM_EVENT_RUN_OPEN = 1, /* key, seed, order, flags, steps_max, attempts_max, depth_max,
                                   inflight_max */
-    SWARM_EVENT_PLAN = 2,      /* plan version, first ordinal, steps, edges, graph digest, 1 + ordinal
+    SWARM_EVENT_PLAN = 2,  /* plan version, first ordinal, steps, edges, graph digest, 1 + ordinal
                                   of the step that added it (0: the owner) */
-    SWARM_EVENT_STEP = 3,      /* 1 + digest of the function's name (0: agent step), demand digest,
+    SWARM_EVENT_STEP = 3,  /* 1 + digest of the function's name (0: agent step), demand digest,
                                   argument, key, priority, order_key, estimate_ns, flags */
-    SWARM_EVENT_EDGE = 4,      /* ordinal of the predecessor, 1 + delay_ns (0: plain edge); the event's
+    SWARM_EVENT_EDGE = 4,  /* ordinal of the predecessor, 1 + delay_ns (0: plain edge); the event's
                                   step is the successor */
-    SWARM_EVENT_READY = 5,     /* sequence number */
-    SWARM_EVENT_START = 6,     /* attempt number, epoch, agent id, routing score + 2^32; the score is
+    SWARM_EVENT_READY = 5, /* sequence number */
+    SWARM_EVENT_START = 6, /* attempt number, epoch, agent id, routing score + 2^32; the score is
                                   -1000 a skill that the profile has and the step does not require,
                                   -1000 an attempt that the agent has in flight, - the profile's cost;
                                   the highest wins, then the smaller agent id */
-    SWARM_EVENT_DONE = 7,      /* attempt number, epoch, outcome, input, cached and output tokens,
+    SWARM_EVENT_DONE = 7,  /* attempt number, epoch, outcome, input, cached and output tokens,
                                   cost_nano, result digest */
-    SWARM_EVENT_RETRY = 8,     /* attempts so far, outcome, time of the next attempt */
-    SWARM_EVENT_END = 9,       /* state, minus the reason */
-    SWARM_EVENT_GIVE_UP = 10,  /* attempt number, epoch, minus the reason: the attempt is superseded */
-    SWARM_EVENT_FENCED = 11,   /* attempt number, epoch, outcome, input, cached and output tokens,
+    SWARM_EVENT_RETRY = 8, /* attempts so far, outcome, time of the next attempt */
+    SWARM_EVENT_END = 9,   /* state, minus the reason */
+    SWARM_EVENT_GIVE_UP =
+        10, /* attempt number, epoch, minus the reason: the attempt is superseded */
+    SWARM_EVENT_FENCED = 11,  /* attempt number, epoch, outcome, input, cached and output tokens,
                                   cost_nano: a late answer, or none within the grace */
-    SWARM_EVENT_HOLD = 12,     /* backend id, until_ns: a backend is held */
-    SWARM_EVENT_CANCEL = 13,   /* 1 step, 2 subtree, 3 run, 4 agent; its id */
-    SWARM_EVENT_CLOSE = 14,    /* 1 when the run was cancelled, else 0 */
-    SWARM_EVENT_RUN_END = 15,  /* ok, failed, timed_out, cancelled, skipped, budget, attempts */
-    SWARM_EVENT_LIMITS = 16    /* steps_max, attempts_max */
+    SWARM_EVENT_HOLD = 12,    /* backend id, until_ns: a backend is held */
+    SWARM_EVENT_CANCEL = 13,  /* 1 step, 2 subtree, 3 run, 4 agent; its id */
+    SWARM_EVENT_CLOSE = 14,   /* 1 when the run was cancelled, else 0 */
+    SWARM_EVENT_RUN_END = 15, /* ok, failed, timed_out, cancelled, skipped, budget, attempts */
+    SWARM_EVENT_LIMITS = 16   /* steps_max, attempts_max */
 };
 
 /* One event, decoded. */
@@ -899,8 +910,8 @@ typedef struct swarm_log_cursor {
 } swarm_log_cursor;
 
 /* Reads the next event out of `bytes` (all of a log from its beginning). OK; MISSING at the end;
- * AGAIN when the last frame is cut short (the cursor stands before it); CORRUPT for a damaged frame;
- * MISMATCH for another trace version. Never reads outside `size`. [pure] */
+ * AGAIN when the last frame is cut short (the cursor stands before it); CORRUPT for a damaged
+ * frame; MISMATCH for another trace version. Never reads outside `size`. [pure] */
 SWARM_API swarm_status swarm_event_next(const void *bytes, size_t size, swarm_log_cursor *cursor,
                                         swarm_event *out_event);
 

@@ -254,7 +254,8 @@ static bool dispatch_one(swarm *sw) {
         swarm__demand_wait(d, demand, list);
         return true;
     }
-    agent = swarm__agent_pick(d, demand, &score, &why);
+    (void)swarm__demand_profiles(d, demand);
+    agent = swarm__agent_pick(d, &d->demands[demand], &score, &why);
     if (agent == NONE32 && why == PICK_BUSY) {
         uint32_t pinned = d->demands[demand].agent;
 
@@ -345,9 +346,8 @@ swarm_status swarm_advance(swarm *sw, uint64_t now_ns, bool *out_changed) {
 
 bool swarm__round_pending(const swarm *sw) {
     /* Acquire: pairs with the release of swarm__signal, so that what was posted is found. */
-    return (ATOMIC_LOAD(&sw->turn, acquire) & TURN_PENDING) != 0 ||
-           sw->round.phase != ROUND_IDLE || sw->round.woken_first != NONE32 ||
-           sw->dispatch.demands_ready != NONE32;
+    return (ATOMIC_LOAD(&sw->turn, acquire) & TURN_PENDING) != 0 || sw->round.phase != ROUND_IDLE ||
+           sw->round.woken_first != NONE32 || sw->dispatch.demands_ready != NONE32;
 }
 
 uint64_t swarm_next_deadline(swarm *sw) {

@@ -2,9 +2,9 @@
 /*
  * apply.c - a plan is admitted, and then applied: all of it or nothing (M2).
  *
- * Everything that can be refused is looked at first and touches nothing that others see: the graph's
- * own check (cycles), the run's limits, keys, room for inputs, a scope, room in the log. From there
- * on nothing can fail.
+ * Everything that can be refused is looked at first and touches nothing that others see: the
+ * graph's own check (cycles), the run's limits, keys, room for inputs, a scope, room in the log.
+ * From there on nothing can fail.
  */
 #include "core.h"
 
@@ -55,7 +55,8 @@ static bool inputs_fit(swarm_plan *plan) {
     const struct slots *free = &plan->sw->dispatch.inputs_free;
     uint64_t count = 0;
 
-    for (uint32_t slot = NONE32; plan->readers != 0 && swarm__graph_plan_step(&plan->graph, &slot);) {
+    for (uint32_t slot = NONE32;
+         plan->readers != 0 && swarm__graph_plan_step(&plan->graph, &slot);) {
         const struct tracked *step = tracked_at(plan, slot);
         uint32_t cursor = NONE32, from;
         bool delayed;
@@ -193,8 +194,7 @@ static void delay_attach(struct dispatch *d, uint32_t delay) {
     *link = delay;
 }
 
-static void input_append(struct dispatch *d, struct tracked *step, uint32_t from,
-                         uint32_t *last) {
+static void input_append(struct dispatch *d, struct tracked *step, uint32_t from, uint32_t *last) {
     uint32_t cell = slots_take(&d->inputs_free);
 
     SWARM_ASSERT(cell != NONE32); /* inputs_fit has counted */
@@ -240,7 +240,7 @@ static void log_step(swarm *sw, const swarm_plan *plan, uint32_t slot, uint64_t 
         fields[6] = step->estimate_ns;
         fields[7] = step->flags;
     }
-    swarm__log(sw, SWARM_EVENT_STEP, plan->run, ordinal, fields, 8);
+    swarm__log(sw, SWARM_EVENT_STEP, plan->run, ordinal, fields);
 }
 
 static uint64_t delay_of(const struct dispatch *d, uint32_t from, uint32_t to) {
@@ -267,7 +267,7 @@ static void step_edges(const swarm_plan *plan, uint32_t slot, uint64_t first) {
             uint64_t fields[2] = {ordinal_of(plan, from, first),
                                   delayed ? 1 + delay_of(&sw->dispatch, from, slot) : 0};
 
-            swarm__log(sw, SWARM_EVENT_EDGE, plan->run, ordinal_of(plan, slot, first), fields, 2);
+            swarm__log(sw, SWARM_EVENT_EDGE, plan->run, ordinal_of(plan, slot, first), fields);
         }
         if (reads) {
             input_append(&sw->dispatch, step, from, &last);
@@ -315,7 +315,7 @@ static void log_plan(swarm_plan *plan, uint64_t first) {
                                               ? 0
                                               : sw->function_names[kind_function(kind)]);
     }
-    swarm__log(sw, SWARM_EVENT_PLAN, plan->run, SWARM_NEVER, fields, 6);
+    swarm__log(sw, SWARM_EVENT_PLAN, plan->run, SWARM_NEVER, fields);
     for (uint32_t slot = NONE32;
          plan->graph.tracked != 0 && swarm__graph_plan_step(&plan->graph, &slot);) {
         log_step(sw, plan, slot, ordinal_of(plan, slot, first));

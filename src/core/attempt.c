@@ -19,7 +19,11 @@ static void give_resources(swarm *sw, struct attempt *attempt) {
 
     d->runs[attempt->run].report.running_ns += busy_ns;
     permit_give(d, &d->demands[attempt->demand]);
+    for (uint32_t i = 0; i < d->demands[attempt->demand].needs_count; i++) {
+        swarm__demand_wake(d, wait_of_permit(d->demands[attempt->demand].needs[i].permit));
+    }
     swarm__agent_give(d, attempt->agent, busy_ns);
+    swarm__demand_wake_agent(d, d->agents[attempt->agent].profile, attempt->agent);
     swarm__demand_unref(d, attempt->demand);
     swarm__demand_wake(d, WAIT_ATTEMPT);
 }
@@ -73,7 +77,7 @@ void swarm__attempt_start(swarm *sw, uint32_t tracked, uint32_t agent, int64_t s
     uint64_t fields[4] = {step->attempts, step->epoch, (uint64_t)agent + 1,
                           (uint64_t)(score + (INT64_C(1) << 32))};
 
-    swarm__log(sw, SWARM_EVENT_START, step->run, step->ordinal, fields, 4);
+    swarm__log(sw, SWARM_EVENT_START, step->run, step->ordinal, fields);
     d->attempts[step->attempt].frame = sw->log.number;
     attempt_request(d, step->attempt, ATTEMPT_WANTS_START);
     if (step->run_timeout_ns != SWARM_NEVER) {
@@ -92,8 +96,7 @@ static void log_answer(swarm *sw, uint32_t kind, const struct attempt *attempt) 
                           answer->usage.cost_nano,
                           answer->result.digest};
 
-    swarm__log(sw, kind, attempt->run, attempt->ordinal, fields,
-               kind == SWARM_EVENT_FENCED ? 7 : 8);
+    swarm__log(sw, kind, attempt->run, attempt->ordinal, fields);
 }
 
 static void add_usage(swarm_usage *sum, const swarm_usage *usage) {
@@ -133,7 +136,7 @@ static void hold_backend(swarm *sw, const struct attempt *attempt) {
     if (until_ns <= sw->now_ns || until_ns <= backend->held_until) {
         return;
     }
-    swarm__log(sw, SWARM_EVENT_HOLD, NONE32, SWARM_NEVER, fields, 2);
+    swarm__log(sw, SWARM_EVENT_HOLD, NONE32, SWARM_NEVER, fields);
     backend->held_until = until_ns;
     timer_arm(d, timer_of_backend(d, attempt->backend), until_ns, 0);
 }
@@ -172,11 +175,10 @@ void swarm__attempt_failed(swarm *sw, uint32_t tracked, swarm_outcome outcome) {
         swarm__step_end(sw, tracked, state_of_failure(outcome), reason_of_failure(outcome));
         return;
     }
-    at_ns = saturating_add64(sw->now_ns,
-                             backoff_ns(step, d->runs[step->run].seed, step->attempts));
+    at_ns = saturating_add64(sw->now_ns, backoff_ns(step, d->runs[step->run].seed, step->attempts));
     uint64_t fields[3] = {step->attempts, outcome, at_ns};
 
-    swarm__log(sw, SWARM_EVENT_RETRY, step->run, step->ordinal, fields, 3);
+    swarm__log(sw, SWARM_EVENT_RETRY, step->run, step->ordinal, fields);
     step->state = SWARM_STEP_HELD;
     timer_arm(d, tracked, at_ns, step->ordinal);
 }
@@ -235,7 +237,7 @@ void swarm__attempt_give_up(swarm *sw, uint32_t tracked, swarm_status reason) {
     struct attempt *attempt = &d->attempts[index];
     uint64_t fields[3] = {attempt->number, attempt->epoch, (uint64_t)(-(int64_t)reason)};
 
-    swarm__log(sw, SWARM_EVENT_GIVE_UP, step->run, step->ordinal, fields, 3);
+    swarm__log(sw, SWARM_EVENT_GIVE_UP, step->run, step->ordinal, fields);
     timer_disarm(d, tracked);
     step->attempt = NONE32;
     step->epoch++;
@@ -262,8 +264,8 @@ void swarm__attempt_grace_over(swarm *sw, uint32_t index) {
 
     /* Acquire-release: against the CAS of swarm_complete, which decides who answers. */
     if ((uint32_t)word != ATTEMPT_OPEN ||
-        !ATOMIC_CAS(&attempt->word, &word,
-                    attempt_word((uint32_t)(word >> 32), ATTEMPT_ANSWERED), acq_rel, relaxed)) {
+        !ATOMIC_CAS(&attempt->word, &word, attempt_word((uint32_t)(word >> 32), ATTEMPT_ANSWERED),
+                    acq_rel, relaxed)) {
         return; /* it is being answered right now: the answer is on its way here */
     }
     attempt->answer = nothing;

@@ -102,7 +102,8 @@ void swarm__call_returned(swarm *sw, uint32_t slot, bool spoilt) {
     swarm__step_finish(sw, tracked);
 }
 
-/* A plain call step came back: it failed, brought a plan, or is a continuation that must not run. */
+/* A plain call step came back: it failed, brought a plan, or is a continuation that must not
+ * run. */
 void swarm__plain_returned(swarm *sw, uint32_t slot) {
     swarm_plan *plan = swarm__plan_of_call(sw, slot);
     bool cancelled = swarm__scope_is_cancelled(&sw->graph, sw->graph.scope[slot]);

@@ -117,7 +117,7 @@ static void cancel_run(swarm *sw, uint32_t index) {
     run->cancelled = true;
     run->closed = true;
     run->report.state = SWARM_RUN_CLOSED;
-    swarm__log(sw, SWARM_EVENT_CLOSE, index, SWARM_NEVER, &cancelled, 1);
+    swarm__log(sw, SWARM_EVENT_CLOSE, index, SWARM_NEVER, &cancelled);
     ATOMIC_STORE(&sw->graph.scopes[index].cancelled, 1, relaxed);
     sw->round.sweep = run->first;
     sw->round.sweep_agent = NONE32;
@@ -165,7 +165,7 @@ void swarm__command_one(swarm *sw) {
     if (run == NONE32 && command.kind != CANCEL_AGENT) {
         return;
     }
-    swarm__log(sw, SWARM_EVENT_CANCEL, run, SWARM_NEVER, fields, 2);
+    swarm__log(sw, SWARM_EVENT_CANCEL, run, SWARM_NEVER, fields);
     if (command.kind == CANCEL_RUN) {
         cancel_run(sw, run);
     } else if (command.kind == CANCEL_AGENT) {

@@ -46,10 +46,10 @@
 struct swarm_plan {
     struct graph_plan graph; /* first: a plan is one */
     swarm *sw;
-    uint64_t value;    /* of the call step that it belongs to */
-    uint32_t run;      /* index, or NONE32 */
-    uint32_t delays;   /* list of delays, by `next`, newest first */
-    uint32_t readers;  /* steps that list their inputs */
+    uint64_t value;   /* of the call step that it belongs to */
+    uint32_t run;     /* index, or NONE32 */
+    uint32_t delays;  /* list of delays, by `next`, newest first */
+    uint32_t readers; /* steps that list their inputs */
     bool open;
 };
 
@@ -69,9 +69,9 @@ struct round {
     uint32_t phase;
     uint32_t arrivals; /* sorted list of items */
     uint32_t woken_first, woken_last;
-    uint32_t commands;     /* sorted list */
-    uint32_t sweep;        /* next tracked step, or attempt, of a cancel under way, or NONE32 */
-    uint32_t sweep_agent;  /* a sweep over this agent's attempts, or NONE32 */
+    uint32_t commands;    /* sorted list */
+    uint32_t sweep;       /* next tracked step, or attempt, of a cancel under way, or NONE32 */
+    uint32_t sweep_agent; /* a sweep over this agent's attempts, or NONE32 */
     uint32_t held_first, held_last; /* call steps that wait for the log to be safe */
     uint64_t held_frame;
     uint64_t number;
@@ -100,7 +100,7 @@ struct swarm {
     struct gauges gauges;
     swarm_config config; /* defaults filled in */
     const swarm_host *host;
-    void *block;         /* to give back, or null */
+    void *block; /* to give back, or null */
     size_t block_size;
     uint64_t now_ns;
     uint64_t runs_opened;
@@ -115,9 +115,9 @@ struct swarm {
     atomic_u64 command_sequence;
     atomic_u32 commands_open; /* posted and not applied */
     atomic_u32 turn;
-    atomic_u32 stopping; /* the threads of a drive should end */
+    atomic_u32 stopping;          /* the threads of a drive should end */
     struct drive_thread *threads; /* one a worker index but 0 */
-    struct park bell; /* where the owner sleeps while it drives */
+    struct park bell;             /* where the owner sleeps while it drives */
     struct park_host bell_host;
     swarm_error fault;
     uint64_t *function_names;
@@ -134,8 +134,7 @@ void swarm__signal(void *sw);
 void swarm__signal_quiet(swarm *sw);
 
 /* step.c */
-void swarm__log(swarm *sw, uint32_t kind, uint32_t run, uint64_t step, const uint64_t *fields,
-                uint32_t count);
+void swarm__log(swarm *sw, uint32_t kind, uint32_t run, uint64_t step, const uint64_t *fields);
 void swarm__woken_push(swarm *sw, uint32_t slot, bool poisoned);
 void swarm__woken_one(swarm *sw);
 void swarm__step_ready(swarm *sw, uint32_t tracked);

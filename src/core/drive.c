@@ -115,7 +115,8 @@ static uint64_t next_deadline(swarm *sw) {
 
     for (uint32_t i = 0; i < sw->dispatch.backends_count; i++) {
         const swarm_backend *backend = &sw->dispatch.backends[i].table;
-        uint64_t due = backend->deadline != NULL ? backend->deadline(backend->context) : SWARM_NEVER;
+        uint64_t due =
+            backend->deadline != NULL ? backend->deadline(backend->context) : SWARM_NEVER;
 
         next = due < next ? due : next;
     }
@@ -194,7 +195,8 @@ static bool host_has_threads(const swarm_host *host) {
            host->wait != NULL && host->wake != NULL;
 }
 
-static swarm_status drive_begin(struct drive *drive, swarm *sw, const swarm_drive_options *options) {
+static swarm_status drive_begin(struct drive *drive, swarm *sw,
+                                const swarm_drive_options *options) {
     static const swarm_drive_options defaults;
 
     if (!swarm__owned(sw)) {

@@ -2,9 +2,9 @@
 /*
  * plan.c - filling a plan: by the owner, or by a running call step on its worker.
  *
- * Nothing that others can see is touched before the plan is applied (apply.c). A worker that fills a
- * plan takes records from lock-free pools and reads tables that only grow; what needs the turn, such
- * as equal demands becoming one, is left to the apply.
+ * Nothing that others can see is touched before the plan is applied (apply.c). A worker that fills
+ * a plan takes records from lock-free pools and reads tables that only grow; what needs the turn,
+ * such as equal demands becoming one, is left to the apply.
  */
 #include "core.h"
 
@@ -279,9 +279,8 @@ swarm_step swarm_step_add(swarm_plan *plan, const swarm_step_spec *spec) {
         return none;
     }
     flags = GRAPH_TRACKED | (spec->function.id == 0 ? GRAPH_AGENT : 0);
-    slot = swarm__graph_plan_add(&plan->graph,
-                                 spec->function.id == 0 ? 0 : (uint32_t)spec->function.id - 1, flags,
-                                 tracked);
+    slot = swarm__graph_plan_add(
+        &plan->graph, spec->function.id == 0 ? 0 : (uint32_t)spec->function.id - 1, flags, tracked);
     if (slot == NONE32) {
         demand_give(plan, plan->sw->dispatch.tracked[tracked].demand);
         pool_push(&plan->sw->dispatch.tracked_pool, tracked);
@@ -322,8 +321,8 @@ swarm_step swarm_call_add(swarm_plan *plan, swarm_function function, uint64_t ar
     if (!plan_is_usable(plan) || !function_exists(plan, function)) {
         return none;
     }
-    return plain_added(plan, swarm__graph_plan_add(&plan->graph, (uint32_t)function.id - 1, 0,
-                                                   argument));
+    return plain_added(plan,
+                       swarm__graph_plan_add(&plan->graph, (uint32_t)function.id - 1, 0, argument));
 }
 
 swarm_step swarm_range_add(swarm_plan *plan, swarm_function function, uint64_t first,
@@ -333,8 +332,8 @@ swarm_step swarm_range_add(swarm_plan *plan, swarm_function function, uint64_t f
     if (!plan_is_usable(plan) || !function_exists(plan, function)) {
         return none;
     }
-    return plain_added(plan, swarm__graph_plan_range(&plan->graph, (uint32_t)function.id - 1, first,
-                                                     count));
+    return plain_added(
+        plan, swarm__graph_plan_range(&plan->graph, (uint32_t)function.id - 1, first, count));
 }
 
 /* ---- edges */
@@ -368,7 +367,7 @@ static bool delay_add(swarm_plan *plan, swarm_step from, swarm_step to, uint64_t
 
 swarm_status swarm_edge_add(swarm_plan *plan, swarm_step from, swarm_step to, uint64_t delay_ns) {
     if (!plan_is_usable(plan)) {
-        return plan == NULL || !plan->open              ? SWARM_E_INVALID
+        return plan == NULL || !plan->open            ? SWARM_E_INVALID
                : plan->graph.error.status != SWARM_OK ? plan->graph.error.status
                                                       : SWARM_E_BUSY;
     }

@@ -164,8 +164,7 @@ swarm_status swarm_run_check(swarm *sw, swarm_run handle, swarm_error *out_error
     }
     if (out_error != NULL) {
         swarm__refuse(out_error, SWARM_E_STALLED, "run: nothing can move this step any more");
-        out_error->step =
-            waiting == NONE32 ? SWARM_NEVER : sw->dispatch.tracked[waiting].ordinal;
+        out_error->step = waiting == NONE32 ? SWARM_NEVER : sw->dispatch.tracked[waiting].ordinal;
     }
     return SWARM_E_STALLED;
 }

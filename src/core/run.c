@@ -26,11 +26,10 @@ static swarm_status run_check(swarm *sw, swarm_run handle, uint32_t *out_run) {
 
 static void log_open(swarm *sw, uint32_t index) {
     const struct run *run = &sw->dispatch.runs[index];
-    uint64_t fields[8] = {run->key,          run->seed,      run->order,        run->flags,
-                          run->steps_max,    run->attempts_max, run->depth_max,
-                          run->inflight_max};
+    uint64_t fields[8] = {run->key,       run->seed,         run->order,     run->flags,
+                          run->steps_max, run->attempts_max, run->depth_max, run->inflight_max};
 
-    swarm__log(sw, SWARM_EVENT_RUN_OPEN, index, SWARM_NEVER, fields, 8);
+    swarm__log(sw, SWARM_EVENT_RUN_OPEN, index, SWARM_NEVER, fields);
 }
 
 static void run_begin(swarm *sw, uint32_t index) {
@@ -132,7 +131,7 @@ void swarm__run_check_end(swarm *sw, uint32_t index) {
     uint64_t fields[7] = {report.ok,      report.failed, report.timed_out, report.cancelled,
                           report.skipped, report.budget, report.attempts};
 
-    swarm__log(sw, SWARM_EVENT_RUN_END, index, SWARM_NEVER, fields, 7);
+    swarm__log(sw, SWARM_EVENT_RUN_END, index, SWARM_NEVER, fields);
 }
 
 swarm_status swarm_run_close(swarm *sw, swarm_run handle) {
@@ -153,7 +152,7 @@ swarm_status swarm_run_close(swarm *sw, swarm_run handle) {
     }
     run->closed = true;
     run->report.state = SWARM_RUN_CLOSED;
-    swarm__log(sw, SWARM_EVENT_CLOSE, index, SWARM_NEVER, &cancelled, 1);
+    swarm__log(sw, SWARM_EVENT_CLOSE, index, SWARM_NEVER, &cancelled);
     run->quiet = true; /* it may have nothing left to do */
     sw->round.runs_quiet = true;
     return SWARM_OK;
@@ -244,8 +243,8 @@ static void forget_static(swarm *sw, uint32_t index) {
     swarm__graph_region_free(&sw->graph, index);
 }
 
-/* Everything has ended, so what is still there is kept. Tracked steps by their list; plain kept ones are
- * all in the root scope, and found by looking. */
+/* Everything has ended, so what is still there is kept. Tracked steps by their list; plain kept
+ * ones are all in the root scope, and found by looking. */
 static void forget_growing(swarm *sw, uint32_t index) {
     struct graph *graph = &sw->graph;
     struct run *run = &sw->dispatch.runs[index];
@@ -308,7 +307,7 @@ swarm_status swarm_run_limits(swarm *sw, swarm_run handle, uint64_t steps_max,
 
     uint64_t fields[2] = {run->steps_max, run->attempts_max};
 
-    swarm__log(sw, SWARM_EVENT_LIMITS, index, SWARM_NEVER, fields, 2);
+    swarm__log(sw, SWARM_EVENT_LIMITS, index, SWARM_NEVER, fields);
     return SWARM_OK;
 }
 

@@ -51,9 +51,9 @@ static void fill_defaults(swarm_config *c) {
 }
 
 static bool counts_fit(const swarm_config *c) {
-    const uint32_t counts[] = {c->runs_max,     c->tracked_max,  c->delays_max,  c->inputs_max,
-                               c->agents_max,   c->permits_max,  c->demands_max, c->backends_max,
-                               c->inflight_max, c->scopes_max,   c->plans_max,   c->ranges_max,
+    const uint32_t counts[] = {c->runs_max,     c->tracked_max, c->delays_max,  c->inputs_max,
+                               c->agents_max,   c->permits_max, c->demands_max, c->backends_max,
+                               c->inflight_max, c->scopes_max,  c->plans_max,   c->ranges_max,
                                c->commands_max};
 
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
@@ -408,6 +408,7 @@ swarm_agent swarm_agent_add(swarm *sw, swarm_profile profile, uint32_t count) {
     if (index == NONE32) {
         setup_failed(sw, &error);
     } else {
+        swarm__demand_wake_agent(&sw->dispatch, (uint32_t)profile.id - 1, index);
         id.id = (uint64_t)index + 1;
     }
     return id;
@@ -421,6 +422,9 @@ swarm_status swarm_agent_withdraw(swarm *sw, swarm_agent agent) {
         return SWARM_E_STALE;
     }
     swarm__agent_withdraw(&sw->dispatch, (uint32_t)agent.id - 1);
+    /* Who waits for it alone must learn that it will never come. */
+    swarm__demand_wake_agent(&sw->dispatch, sw->dispatch.agents[agent.id - 1].profile,
+                             (uint32_t)agent.id - 1);
     return SWARM_OK;
 }
 

@@ -8,8 +8,23 @@
  */
 #include "core.h"
 
-void swarm__log(swarm *sw, uint32_t kind, uint32_t run, uint64_t step, const uint64_t *fields,
-                uint32_t count) {
+/* Fields of each kind of event, as swarm.h lists them. */
+static uint32_t fields_of(uint32_t kind) {
+    static const unsigned char count[] = {
+        [SWARM_EVENT_RUN_OPEN] = 8, [SWARM_EVENT_PLAN] = 6,   [SWARM_EVENT_STEP] = 8,
+        [SWARM_EVENT_EDGE] = 2,     [SWARM_EVENT_READY] = 1,  [SWARM_EVENT_START] = 4,
+        [SWARM_EVENT_DONE] = 8,     [SWARM_EVENT_RETRY] = 3,  [SWARM_EVENT_END] = 2,
+        [SWARM_EVENT_GIVE_UP] = 3,  [SWARM_EVENT_FENCED] = 7, [SWARM_EVENT_HOLD] = 2,
+        [SWARM_EVENT_CANCEL] = 2,   [SWARM_EVENT_CLOSE] = 1,  [SWARM_EVENT_RUN_END] = 7,
+        [SWARM_EVENT_LIMITS] = 2,
+    };
+
+    SWARM_ASSERT(kind < sizeof count && count[kind] != 0);
+    return count[kind];
+}
+
+/* Writes an event of a run, or, with NONE32, of the swarm. */
+void swarm__log(swarm *sw, uint32_t kind, uint32_t run, uint64_t step, const uint64_t *fields) {
     struct run *r = run == NONE32 ? NULL : &sw->dispatch.runs[run];
     swarm_event event = {0};
 
@@ -19,8 +34,8 @@ void swarm__log(swarm *sw, uint32_t kind, uint32_t run, uint64_t step, const uin
     event.kind = kind;
     event.run = r == NULL ? 0 : r->number;
     event.step = step;
-    event.fields = count;
-    for (uint32_t i = 0; i < count; i++) {
+    event.fields = fields_of(kind);
+    for (uint32_t i = 0; i < event.fields; i++) {
         event.field[i] = fields[i];
     }
     swarm__log_event(&sw->log, r == NULL ? NULL : &r->hash, &event);
@@ -74,12 +89,11 @@ void swarm__step_ready(swarm *sw, uint32_t tracked) {
     SWARM_ASSERT(!state_is_terminal(step->state));
     step->state = SWARM_STEP_READY;
     step->ready_ns = sw->now_ns;
-    swarm__log(sw, SWARM_EVENT_READY, step->run, step->ordinal, &sequence, 1);
+    swarm__log(sw, SWARM_EVENT_READY, step->run, step->ordinal, &sequence);
     order_key(d, tracked, sequence);
     swarm__demand_push(d, tracked);
     if (step->queue_timeout_ns != SWARM_NEVER) {
-        timer_arm(d, tracked, saturating_add64(sw->now_ns, step->queue_timeout_ns),
-                  step->ordinal);
+        timer_arm(d, tracked, saturating_add64(sw->now_ns, step->queue_timeout_ns), step->ordinal);
     }
 }
 
@@ -115,7 +129,7 @@ static void record_end(swarm *sw, uint32_t tracked, uint32_t state, swarm_status
     step->end_ns = sw->now_ns;
     d->runs[step->run].report.end_ns = sw->now_ns;
     count_end(&d->runs[step->run].report, state);
-    swarm__log(sw, SWARM_EVENT_END, step->run, step->ordinal, fields, 2);
+    swarm__log(sw, SWARM_EVENT_END, step->run, step->ordinal, fields);
 }
 
 void swarm__step_end(swarm *sw, uint32_t tracked, uint32_t state, swarm_status reason) {
@@ -190,8 +204,7 @@ static void inputs_let_go(swarm *sw, struct tracked *step) {
 /* Tells the graph that a step has ended; returns the step whose continuation it was, or NONE32. */
 static uint32_t finish(swarm *sw, uint32_t slot, uint32_t state, uint64_t value) {
     bool is_tracked = graph_has(&sw->graph, slot, GRAPH_TRACKED);
-    struct tracked *step =
-        is_tracked ? &sw->dispatch.tracked[tracked_of(&sw->graph, slot)] : NULL;
+    struct tracked *step = is_tracked ? &sw->dispatch.tracked[tracked_of(&sw->graph, slot)] : NULL;
     uint32_t caller;
 
     sw->graph.output[slot] = value;
@@ -218,8 +231,7 @@ static void end_caller(swarm *sw, uint32_t slot, uint32_t state, const swarm_res
 
         if (!state_is_terminal(step->state)) {
             step->result = *result;
-            record_end(sw, tracked, state,
-                       state == SWARM_STEP_OK ? SWARM_OK : SWARM_E_DEPENDS);
+            record_end(sw, tracked, state, state == SWARM_STEP_OK ? SWARM_OK : SWARM_E_DEPENDS);
         }
         state = step->state;
     } else {
@@ -334,8 +346,8 @@ static void scope_empty(swarm *sw, uint32_t index) {
     sw->scopes_free = index;
 }
 
-/* Deals with the scopes that became empty, runs in the order of their slots, since workers find them
- * in any order. One run an operation; false when there is none. */
+/* Deals with the scopes that became empty, runs in the order of their slots, since workers find
+ * them in any order. One run an operation; false when there is none. */
 bool swarm__scopes_collect(swarm *sw) {
     for (uint32_t scope = swarm__graph_take_quiet(&sw->graph); scope != NONE32;
          scope = swarm__graph_take_quiet(&sw->graph)) {

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * text.c - what each status says: what is wrong, and what to do.
+ */
 #include "../../swarm.h"
 
 uint32_t swarm_version(void) {

@@ -2,10 +2,10 @@
 /*
  * turn.c - who is the owner, and how other threads get its attention.
  *
- * One word {HELD, PENDING, WANTED}. A poster first publishes what it has (mailbox), then sets PENDING
- * and rings; the owner clears PENDING before it collects: whatever it misses sets PENDING again
- * (mutant FLAG: a plain store would lose it). Nobody waits for the turn: who does not get it sets
- * WANTED and goes away, and the owner lets go between two rounds.
+ * One word {HELD, PENDING, WANTED}. A poster first publishes what it has (mailbox), then sets
+ * PENDING and rings; the owner clears PENDING before it collects: whatever it misses sets PENDING
+ * again (mutant FLAG: a plain store would lose it). Nobody waits for the turn: who does not get it
+ * sets WANTED and goes away, and the owner lets go between two rounds.
  */
 #include "core.h"
 

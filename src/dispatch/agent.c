@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "demand.h"
-
 #define COST_MAX 1000000u
 #define SCORE_SKILL 1000 /* for a skill that the profile has and the step does not require */
 #define SCORE_LOAD 1000  /* for an attempt in flight */
@@ -49,7 +47,8 @@ static bool profile_check(const struct dispatch *d, const swarm_profile_spec *sp
                           swarm_error *out_error) {
     if (spec == NULL || spec->name == NULL || (spec->skills == NULL && spec->skills_count != 0) ||
         spec->cost > COST_MAX) {
-        swarm__refuse(out_error, SWARM_E_INVALID, "profile: no name, no skills, or cost above 10^6");
+        swarm__refuse(out_error, SWARM_E_INVALID,
+                      "profile: no name, no skills, or cost above 10^6");
         return false;
     }
     if (spec->backend.id == 0 || spec->backend.id > d->backends_count) {
@@ -172,7 +171,6 @@ uint32_t swarm__agent_add(struct dispatch *d, uint32_t profile, uint32_t count,
         heap_node_init(d->agent_nodes, i);
         agent_place(d, i);
     }
-    swarm__demand_wake_agent(d, profile, first);
     return first;
 }
 
@@ -181,8 +179,6 @@ void swarm__agent_withdraw(struct dispatch *d, uint32_t agent) {
         d->agents[agent].withdrawn = true;
         d->profiles[d->agents[agent].profile].agents--;
         agent_place(d, agent);
-        /* Who waits for it alone must learn that it will never come. */
-        swarm__demand_wake_agent(d, d->agents[agent].profile, agent);
     }
 }
 
@@ -226,10 +222,9 @@ static bool nobody_left(const struct dispatch *d, uint32_t profile, const struct
                                    : d->profiles[profile].agents == 0;
 }
 
-uint32_t swarm__agent_pick(struct dispatch *d, uint32_t index, int64_t *out_score,
-                           uint32_t *out_why) {
-    const struct demand *demand = &d->demands[index];
-    const struct skill_set *fits = swarm__demand_profiles(d, index);
+uint32_t swarm__agent_pick(const struct dispatch *d, const struct demand *demand,
+                           int64_t *out_score, uint32_t *out_why) {
+    const struct skill_set *fits = &demand->profiles;
     uint32_t best = NONE32;
 
     *out_why = PICK_NOBODY;
@@ -270,5 +265,4 @@ void swarm__agent_give(struct dispatch *d, uint32_t agent, uint64_t busy_ns) {
     d->agents[agent].inflight--;
     d->agents[agent].busy_ns += busy_ns;
     agent_place(d, agent);
-    swarm__demand_wake_agent(d, d->agents[agent].profile, agent);
 }

@@ -8,8 +8,7 @@
 #include "table.h"
 
 /* Each adds one and returns its index, or NONE32 with the reason in *out_error. */
-uint32_t swarm__backend_add(struct dispatch *d, const swarm_backend *table,
-                            swarm_error *out_error);
+uint32_t swarm__backend_add(struct dispatch *d, const swarm_backend *table, swarm_error *out_error);
 uint32_t swarm__profile_add(struct dispatch *d, const swarm_profile_spec *spec,
                             swarm_error *out_error);
 uint32_t swarm__agent_add(struct dispatch *d, uint32_t profile, uint32_t count,
@@ -19,12 +18,13 @@ void swarm__agent_withdraw(struct dispatch *d, uint32_t agent);
 /* Why no agent was picked. */
 enum { PICK_BUSY = 0, PICK_HELD = 1, PICK_NOBODY = 2 };
 
-/* The agent for a demand, by score, or NONE32 with the reason in *out_why: those that fit are all
- * busy, their backends are held, or nobody in service fits. */
-uint32_t swarm__agent_pick(struct dispatch *d, uint32_t demand, int64_t *out_score,
-                           uint32_t *out_why);
+/* The agent for a demand whose `profiles` are up to date, by score, or NONE32 with the reason in
+ * *out_why: those that fit are all busy, their backends are held, or nobody in service fits. */
+uint32_t swarm__agent_pick(const struct dispatch *d, const struct demand *demand,
+                           int64_t *out_score, uint32_t *out_why);
 
-/* One attempt more, one less. */
+/* One attempt more, one less. Whoever waits for an agent must be woken after a give, and when
+ * agents were added or withdrawn. */
 void swarm__agent_take(struct dispatch *d, uint32_t agent);
 void swarm__agent_give(struct dispatch *d, uint32_t agent, uint64_t busy_ns);
 

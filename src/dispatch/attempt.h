@@ -4,8 +4,8 @@
  *
  * An attempt's word is {generation, state}. It is QUEUED until its START is taken, then OPEN. Any
  * thread may answer an OPEN attempt: a CAS to CLAIMED makes it the one that does, so of two answers
- * one wins; then it writes the answer, stores ANSWERED and posts the attempt. Everything else in the
- * record is the turn's.
+ * one wins; then it writes the answer, stores ANSWERED and posts the attempt. Everything else in
+ * the record is the turn's.
  */
 #ifndef SWARM_DISPATCH_ATTEMPT_H
 #define SWARM_DISPATCH_ATTEMPT_H

@@ -161,7 +161,8 @@ const struct skill_set *swarm__demand_profiles(struct dispatch *d, uint32_t inde
     return &demand->profiles;
 }
 
-/* Gives the demand the key of its head, in the heap of demands. Out of the heap while it has none. */
+/* Gives the demand the key of its head, in the heap of demands. Out of the heap while it has
+ * none. */
 static void demand_place(struct dispatch *d, uint32_t index) {
     uint32_t head = d->demands[index].ready;
     struct heap_node *node = &d->demand_nodes[index];

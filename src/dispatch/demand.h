@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * demand.h - distinct sets of requirements, their ready queues, and what they wait for. See table.h.
+ * demand.h - distinct sets of requirements, their ready queues, and what they wait for. See
+ * table.h.
  */
 #ifndef SWARM_DISPATCH_DEMAND_H
 #define SWARM_DISPATCH_DEMAND_H
@@ -11,8 +12,8 @@
  * that fills a plan. */
 uint32_t swarm__demand_new(struct dispatch *d);
 
-/* Fills skills and digest of a private demand from names; what no profile has named is remembered as
- * unknown. Any thread that fills a plan. */
+/* Fills skills and digest of a private demand from names; what no profile has named is
+ * remembered as unknown. Any thread that fills a plan. */
 void swarm__demand_skills(struct dispatch *d, uint32_t demand, const char *const *names,
                           uint32_t count);
 
@@ -59,24 +60,6 @@ static inline uint32_t wait_of_agent(const struct dispatch *d, uint32_t agent) {
 
 static inline uint32_t wait_lists(const swarm_config *config) {
     return WAIT_FIXED + config->permits_max + config->runs_max + config->agents_max;
-}
-
-static inline bool set_has(const struct skill_set *set, uint32_t index) {
-    return (set->word[index / 64] >> (index % 64)) & 1u;
-}
-
-static inline void set_add(struct skill_set *set, uint32_t index) {
-    set->word[index / 64] |= UINT64_C(1) << (index % 64);
-}
-
-/* Whether `small` is part of `large`. */
-static inline bool set_within(const struct skill_set *small, const struct skill_set *large) {
-    uint64_t missing = 0;
-
-    for (uint32_t i = 0; i < SKILL_WORDS; i++) {
-        missing |= small->word[i] & ~large->word[i];
-    }
-    return missing == 0;
 }
 
 #endif

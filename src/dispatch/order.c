@@ -14,9 +14,8 @@ struct levels {
 /* The record of a step of this plan; null for others: only new steps have no ordinal yet. */
 static struct tracked *new_step(const struct levels *l, uint32_t slot) {
     const struct graph *graph = l->plan->graph;
-    struct tracked *step = graph_has(graph, slot, GRAPH_TRACKED)
-                               ? &l->d->tracked[tracked_of(graph, slot)]
-                               : NULL;
+    struct tracked *step =
+        graph_has(graph, slot, GRAPH_TRACKED) ? &l->d->tracked[tracked_of(graph, slot)] : NULL;
 
     return step != NULL && step->ordinal == SWARM_NEVER ? step : NULL;
 }

@@ -13,8 +13,8 @@
 
 #define PRIORITY_MAX 255u
 
-/* Fills `level` of the plan's tracked steps. The plan is checked and not yet linked; `delays` is its
- * list. Only ways through tracked steps count. */
+/* Fills `level` of the plan's tracked steps. The plan is checked and not yet linked; `delays` is
+ * its list. Only ways through tracked steps count. */
 void swarm__order_levels(struct dispatch *d, const struct graph_plan *plan, uint32_t delays,
                          uint32_t order);
 

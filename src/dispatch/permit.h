@@ -5,7 +5,7 @@
 #ifndef SWARM_DISPATCH_PERMIT_H
 #define SWARM_DISPATCH_PERMIT_H
 
-#include "demand.h"
+#include "table.h"
 
 /* The first permit of the demand that has too few units left, or NONE32. */
 static inline uint32_t permit_lacking(const struct dispatch *d, const struct demand *demand) {
@@ -26,13 +26,13 @@ static inline void permit_take(struct dispatch *d, const struct demand *demand) 
     }
 }
 
+/* Whoever waits for these permits must be woken. */
 static inline void permit_give(struct dispatch *d, const struct demand *demand) {
     for (uint32_t i = 0; i < demand->needs_count; i++) {
         struct permit *permit = &d->permits[demand->needs[i].permit];
 
         SWARM_ASSERT(permit->used >= demand->needs[i].units);
         permit->used -= demand->needs[i].units;
-        swarm__demand_wake(d, wait_of_permit(demand->needs[i].permit));
     }
 }
 

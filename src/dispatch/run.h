@@ -9,8 +9,7 @@
 
 /* Handles carry slot + 1 and generation; an even generation is a free slot. */
 static inline swarm_run run_handle(const struct dispatch *d, uint32_t run) {
-    swarm_run handle = {(uint64_t)ATOMIC_LOAD(&d->runs[run].generation, relaxed) << 32 |
-                        (run + 1)};
+    swarm_run handle = {(uint64_t)ATOMIC_LOAD(&d->runs[run].generation, relaxed) << 32 | (run + 1)};
     return handle;
 }
 

@@ -9,11 +9,10 @@
  * with options. A DEMAND is a distinct set of requirements within one run, and the queue of ready
  * steps that have it: steps with equal requirements start in order, so only the head of each queue
  * is ever looked at. A demand that cannot start its head waits on the list of what it lacks, and is
- * looked at again when some of that is given back: the cost of a start does not grow with the number
- * of steps that wait.
- * An ATTEMPT is one try with a backend. When a step gives an attempt up (cancel, timeout), the
- * attempt lives on by itself, `tracked` none, until it is answered or its grace is over: it keeps
- * agent and permits, for the backend is still at it.
+ * looked at again when some of that is given back: the cost of a start does not grow with the
+ * number of steps that wait. An ATTEMPT is one try with a backend. When a step gives an attempt up
+ * (cancel, timeout), the attempt lives on by itself, `tracked` none, until it is answered or its
+ * grace is over: it keeps agent and permits, for the backend is still at it.
  *
  * Invariants: a tracked record is in the ready heap of its demand exactly while READY; it has an
  * attempt exactly while RUNNING; a demand is in the heap of demands or on one waiting list exactly
@@ -56,10 +55,10 @@ struct tracked {
     uint64_t end_ns;
     uint32_t slot;
     uint32_t run;
-    uint32_t demand;  /* NONE32: a call step */
-    uint32_t attempt; /* in flight, or NONE32 */
-    uint32_t agent;   /* of the last attempt, or NONE32 */
-    uint32_t backend; /* whose result it holds */
+    uint32_t demand;   /* NONE32: a call step */
+    uint32_t attempt;  /* in flight, or NONE32 */
+    uint32_t agent;    /* of the last attempt, or NONE32 */
+    uint32_t backend;  /* whose result it holds */
     uint32_t attempts; /* counted ones */
     uint32_t epoch;
     uint32_t state; /* SWARM_STEP_* */
@@ -72,13 +71,13 @@ struct tracked {
     uint32_t plan;         /* that a returned call brought, or NONE32 */
     uint32_t inputs_first; /* list of input cells, ascending ordinals */
     uint32_t inputs_count;
-    uint32_t delays_first; /* edges with a delay that leave it, ascending */
+    uint32_t delays_first;           /* edges with a delay that leave it, ascending */
     uint32_t run_next, run_previous; /* of the run, by ordinal */
     uint32_t key_next;               /* hash chain */
-    uint32_t list_next; /* woken list, or list of results to release: never both */
-    bool lent;          /* result bytes were lent by a backend */
-    bool finished;      /* its successors have been told */
-    bool unwanted;      /* recycle when the release has been taken */
+    uint32_t list_next;              /* woken list, or list of results to release: never both */
+    bool lent;                       /* result bytes were lent by a backend */
+    bool finished;                   /* its successors have been told */
+    bool unwanted;                   /* recycle when the release has been taken */
 };
 
 struct input_cell {
@@ -103,7 +102,7 @@ struct demand {
     uint32_t needs_count;
     uint32_t profiles_version;
     uint32_t run;
-    uint32_t agent; /* this one only, or NONE32 */
+    uint32_t agent;      /* this one only, or NONE32 */
     uint32_t references; /* steps, and attempts that hold its permits */
     uint32_t ready;      /* root of the heap of tracked steps */
     uint32_t chain;      /* hash chain */
@@ -153,7 +152,7 @@ enum {
 };
 
 struct attempt {
-    atomic_u64 word; /* generation, state: the one place where threads meet */
+    atomic_u64 word;         /* generation, state: the one place where threads meet */
     swarm_completion answer; /* written between CLAIMED and ANSWERED */
     uint64_t ordinal;
     uint64_t start_ns;
@@ -183,7 +182,7 @@ struct run {
     uint64_t steps_max;
     uint64_t attempts_max;
     uint64_t ordinal_next;
-    uint64_t number; /* in the log, from 1 */
+    uint64_t number;       /* in the log, from 1 */
     atomic_u32 generation; /* odd: in use */
     uint32_t depth_max;
     uint32_t inflight_max;
@@ -226,10 +225,10 @@ struct dispatch {
     struct attempt *attempts;
     struct slots attempts_free;
     struct run *runs;
-    uint64_t *skills; /* digests of names */
-    struct heap_node *timer_nodes; /* tracked, attempts, delays, backends */
-    uint32_t timers;               /* root */
-    uint32_t demands_ready;        /* root of the heap of demands that may start their head */
+    uint64_t *skills;               /* digests of names */
+    struct heap_node *timer_nodes;  /* tracked, attempts, delays, backends */
+    uint32_t timers;                /* root */
+    uint32_t demands_ready;         /* root of the heap of demands that may start their head */
     uint32_t demand_mask, key_mask; /* chains - 1 */
     uint32_t profiles_version;
     atomic_u32 skills_count; /* read by workers that fill plans */
@@ -254,8 +253,7 @@ static inline uint32_t timer_of_backend(const struct dispatch *d, uint32_t backe
 }
 
 /* Timers of one time fire by ordinal. Those of backends carry 0: first. */
-static inline void timer_arm(struct dispatch *d, uint32_t timer, uint64_t at_ns,
-                             uint64_t ordinal) {
+static inline void timer_arm(struct dispatch *d, uint32_t timer, uint64_t at_ns, uint64_t ordinal) {
     if (heap_contains(d->timer_nodes, timer)) {
         heap_remove(d->timer_nodes, &d->timers, timer);
     }
@@ -269,6 +267,24 @@ static inline void timer_disarm(struct dispatch *d, uint32_t timer) {
     if (heap_contains(d->timer_nodes, timer)) {
         heap_remove(d->timer_nodes, &d->timers, timer);
     }
+}
+
+static inline bool set_has(const struct skill_set *set, uint32_t index) {
+    return (set->word[index / 64] >> (index % 64)) & 1u;
+}
+
+static inline void set_add(struct skill_set *set, uint32_t index) {
+    set->word[index / 64] |= UINT64_C(1) << (index % 64);
+}
+
+/* Whether `small` is part of `large`. */
+static inline bool set_within(const struct skill_set *small, const struct skill_set *large) {
+    uint64_t missing = 0;
+
+    for (uint32_t i = 0; i < SKILL_WORDS; i++) {
+        missing |= small->word[i] & ~large->word[i];
+    }
+    return missing == 0;
 }
 
 /* The record of a tracked step. */

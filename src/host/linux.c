@@ -83,13 +83,13 @@ static void host_wake(void *context, const void *address, uint32_t count) {
 }
 
 static const swarm_host linux_host = {.size = sizeof(swarm_host),
-                                .allocate = host_allocate,
-                                .release = host_release,
-                                .clock = host_clock,
-                                .thread_start = host_thread_start,
-                                .thread_join = host_thread_join,
-                                .wait = host_wait,
-                                .wake = host_wake};
+                                      .allocate = host_allocate,
+                                      .release = host_release,
+                                      .clock = host_clock,
+                                      .thread_start = host_thread_start,
+                                      .thread_join = host_thread_join,
+                                      .wait = host_wait,
+                                      .wake = host_wake};
 
 const swarm_host *swarm_host_default(void) {
     return &linux_host;

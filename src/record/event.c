@@ -36,8 +36,7 @@ static const unsigned char *get_varint(const unsigned char *at, const unsigned c
 }
 
 /* Enters the frame at cursor->offset. */
-static swarm_status frame_enter(const unsigned char *bytes, size_t size,
-                                swarm_log_cursor *cursor) {
+static swarm_status frame_enter(const unsigned char *bytes, size_t size, swarm_log_cursor *cursor) {
     const unsigned char *at = bytes + cursor->offset;
     uint64_t left = size - cursor->offset, length;
 

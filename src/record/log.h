@@ -24,8 +24,8 @@
 #include "../base/ring.h"
 
 #define LOG_HEADER 32u
-#define LOG_EVENT_MAX 104u  /* length, kind, run, step and 8 fields, as varints */
-#define LOG_EDGE_MAX 32u    /* an EDGE event */
+#define LOG_EVENT_MAX 104u /* length, kind, run, step and 8 fields, as varints */
+#define LOG_EDGE_MAX 32u   /* an EDGE event */
 #define LOG_FIELDS_MAX 8u
 #define LOG_MAGIC "SWL1"
 
