@@ -98,7 +98,8 @@ struct swarm {
     struct log log;
     struct round round;
     struct gauges gauges;
-    swarm_config config; /* defaults filled in */
+    struct log_stream *streams; /* a run's hash */
+    swarm_config config;        /* defaults filled in */
     const swarm_host *host;
     void *block; /* to give back, or null */
     size_t block_size;

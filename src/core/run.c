@@ -38,7 +38,8 @@ static void run_begin(swarm *sw, uint32_t index) {
     run->number = ++sw->runs_opened;
     sw->runs_open++;
     memset(&run->report, 0, sizeof run->report);
-    hash128_init(&run->hash, SWARM_TRACE_VERSION);
+    hash128_init(&sw->streams[index].hash, SWARM_TRACE_VERSION);
+    sw->streams[index].now_ns = SWARM_NEVER; /* no time has gone in */
     run->ended = false;
     run->started = false;
     run->cancelled = false;
@@ -334,7 +335,8 @@ swarm_status swarm_run_report_get(swarm *sw, swarm_run handle, swarm_run_report 
     out_report->cancelled += ATOMIC_LOAD(&root->stopped, relaxed);
     out_report->steps += ATOMIC_LOAD(&root->added, relaxed);
     if (sw->log.enabled) {
-        hash128_end(&sw->dispatch.runs[index].hash, out_report->hash);
+        swarm__log_flush(&sw->log);
+        hash128_end(&sw->streams[index].hash, out_report->hash);
     }
     return SWARM_OK;
 }

@@ -133,6 +133,7 @@ static void layout_agents(struct dispatch *d, struct arena *arena, const swarm_c
 }
 
 static void layout_core(swarm *sw, struct arena *arena, const swarm_config *c) {
+    sw->streams = CARVE(arena, c->runs_max, struct log_stream);
     sw->plans = CARVE(arena, (uint64_t)c->plans_max + 1, struct swarm_plan);
     sw->plans_pool.links = CARVE(arena, c->plans_max, atomic_u32);
     sw->commands = CARVE(arena, c->commands_max, struct command);

@@ -25,20 +25,13 @@ static uint32_t fields_of(uint32_t kind) {
 
 /* Writes an event of a run, or, with NONE32, of the swarm. */
 void swarm__log(swarm *sw, uint32_t kind, uint32_t run, uint64_t step, const uint64_t *fields) {
-    struct run *r = run == NONE32 ? NULL : &sw->dispatch.runs[run];
-    swarm_event event = {0};
+    struct log_head head = {0, step, kind, fields_of(kind)};
 
     if (!sw->log.enabled) {
         return;
     }
-    event.kind = kind;
-    event.run = r == NULL ? 0 : r->number;
-    event.step = step;
-    event.fields = fields_of(kind);
-    for (uint32_t i = 0; i < event.fields; i++) {
-        event.field[i] = fields[i];
-    }
-    swarm__log_event(&sw->log, r == NULL ? NULL : &r->hash, &event);
+    head.run = run == NONE32 ? 0 : sw->dispatch.runs[run].number;
+    swarm__log_event(&sw->log, run == NONE32 ? NULL : &sw->streams[run], &head, fields);
 }
 
 /* The list is linked through `pending`: a step on it is ready, and nobody counts it down. */

@@ -175,7 +175,6 @@ struct attempt {
 enum { ATTEMPT_WANTS_START = 1, ATTEMPT_WANTS_CANCEL = 2, ATTEMPT_WANTS_RELEASE = 4 };
 
 struct run {
-    struct hash128 hash;
     swarm_run_report report;
     uint64_t key;
     uint64_t seed;

@@ -26,6 +26,8 @@ void swarm__log_start(struct log *log, uint64_t bytes) {
         log->capacity = frame_capacity(bytes);
     }
     log->used = 0;
+    log->stream = NULL;
+    log->hashed = 0;
     log->now_ns = 0;
     log->number = 1;
     log->read = 0;
@@ -46,6 +48,22 @@ static void put64(unsigned char *at, uint64_t value) {
     put32(at + 4, (uint32_t)(value >> 32));
 }
 
+void swarm__log_flush(struct log *log) {
+    struct log_stream *stream = log->stream;
+    unsigned char now[8];
+
+    if (stream == NULL || log->hashed == log->used) {
+        return;
+    }
+    if (stream->now_ns != log->now_ns) {
+        stream->now_ns = log->now_ns;
+        put64(now, log->now_ns);
+        hash128_add(&stream->hash, now, sizeof now);
+    }
+    hash128_add(&stream->hash, log->frame + log->hashed, log->used - log->hashed);
+    log->hashed = log->used;
+}
+
 bool swarm__log_close(struct log *log) {
     unsigned char *record;
 
@@ -56,6 +74,8 @@ bool swarm__log_close(struct log *log) {
     if (record == NULL) {
         return false;
     }
+    swarm__log_flush(log);
+    log->stream = NULL;
     memcpy(log->frame, LOG_MAGIC, 4);
     put32(log->frame + 8, log->used - LOG_HEADER);
     put32(log->frame + 12, SWARM_TRACE_VERSION);
@@ -122,37 +142,39 @@ static unsigned char *put_varint(unsigned char *at, uint64_t value) {
     return at;
 }
 
-void swarm__log_event(struct log *log, struct hash128 *run_hash, const swarm_event *event) {
-    unsigned char *start, *at;
+/* Its bytes behind `at`, which has room for LOG_EVENT_MAX; the end. */
+static unsigned char *put_event(unsigned char *at, const struct log_head *head,
+                                const uint64_t *fields) {
+    unsigned char *start = at;
 
-    if (!log->enabled) {
-        return;
+    at = put_varint(at + 1, head->kind);
+    at = put_varint(at, head->run);
+    at = put_varint(at, head->step + 1); /* SWARM_NEVER becomes 0 */
+    for (uint32_t i = 0; i < head->count; i++) {
+        at = put_varint(at, fields[i]);
     }
-    SWARM_ASSERT(event->fields <= LOG_FIELDS_MAX);
+    start[0] = (unsigned char)(at - start - 1); /* below 128: a varint of one byte */
+    return at;
+}
+
+void swarm__log_event(struct log *log, struct log_stream *stream, const struct log_head *head,
+                      const uint64_t *fields) {
+    SWARM_ASSERT(log->enabled);
+    SWARM_ASSERT(head->count <= LOG_FIELDS_MAX);
     if (log->capacity - log->used < LOG_EVENT_MAX) { /* only while a plan is written: reserved */
         bool closed = swarm__log_close(log) && swarm__log_reserve(log, log->now_ns, 1);
 
         SWARM_ASSERT(closed);
         (void)closed;
     }
-    start = log->frame + log->used;
-    at = put_varint(start + 1, event->kind);
-    at = put_varint(at, event->run);
-    at = put_varint(at, event->step + 1); /* SWARM_NEVER becomes 0 */
-    for (uint32_t i = 0; i < event->fields; i++) {
-        at = put_varint(at, event->field[i]);
+    if (stream != log->stream) {
+        swarm__log_flush(log);
+        log->stream = stream;
+        log->hashed = log->used;
     }
-    start[0] = (unsigned char)(at - start - 1); /* below 128: a varint of one byte */
-    log->used += (uint32_t)(at - start);
+    log->used = (uint32_t)(put_event(log->frame + log->used, head, fields) - log->frame);
     log->events++;
     SWARM_ASSERT(log->used <= log->capacity);
-    if (run_hash != NULL) {
-        unsigned char now[8];
-
-        put64(now, log->now_ns);
-        hash128_add(run_hash, now, sizeof now);
-        hash128_add(run_hash, start, (size_t)(at - start));
-    }
 }
 
 size_t swarm__log_read(struct log *log, void *buffer, size_t size, size_t *out_needed) {

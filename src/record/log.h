@@ -11,7 +11,8 @@
  * Events of one time are gathered in the open frame, which is closed when the round ends or when it
  * is full. A closed frame goes into the ring whole; there is no room when the reader lags, and then
  * nothing is written at all: log_reserve says so before an event is decided.
- * Two hashes run along: one over whole frames (the log's), one a run over (now_ns, event).
+ * Two hashes run along: the log's over whole frames, and each run's over its events and their times.
+ * A run's events are hashed in one piece for as long as no other run interrupts them.
  *
  * Threads: the turn.
  */
@@ -29,15 +30,31 @@
 #define LOG_FIELDS_MAX 8u
 #define LOG_MAGIC "SWL1"
 
+/* The hash of a run: over its events, and over each new time before the events of that time. */
+struct log_stream {
+    struct hash128 hash;
+    uint64_t now_ns; /* the last time that went in */
+};
+
+/* What stands before an event's fields. */
+struct log_head {
+    uint64_t run;
+    uint64_t step;
+    uint32_t kind;
+    uint32_t count; /* fields */
+};
+
 struct log {
     struct ring ring;
-    unsigned char *frame; /* the open one, header first */
-    uint32_t capacity;    /* of frame */
-    uint32_t used;        /* 0: none is open */
-    uint64_t now_ns;      /* of the open frame */
-    uint64_t number;      /* of the open frame, or of the next one */
-    uint64_t read;        /* the last frame that was read out */
-    uint64_t safe;        /* the last frame that was acknowledged */
+    struct log_stream *stream; /* whose events since `hashed` are not in its hash yet, or null */
+    uint32_t hashed;           /* offset in the open frame */
+    unsigned char *frame;      /* the open one, header first */
+    uint32_t capacity;         /* of frame */
+    uint32_t used;             /* 0: none is open */
+    uint64_t now_ns;           /* of the open frame */
+    uint64_t number;           /* of the open frame, or of the next one */
+    uint64_t read;             /* the last frame that was read out */
+    uint64_t safe;             /* the last frame that was acknowledged */
     uint64_t events;
     uint64_t pending; /* bytes in closed frames that are not acknowledged */
     struct hash128 hash;
@@ -53,8 +70,12 @@ bool swarm__log_reserve(struct log *log, uint64_t now_ns, uint32_t events);
 /* The same for a plan: this many bytes of events in a row. *out_never: not even an empty ring. */
 bool swarm__log_reserve_bytes(struct log *log, uint64_t now_ns, uint64_t bytes, bool *out_never);
 
-/* Writes an event of the reserved time; run_hash may be null. */
-void swarm__log_event(struct log *log, struct hash128 *run_hash, const swarm_event *event);
+/* Writes an event of the reserved time; a stream of null is for events of no run. */
+void swarm__log_event(struct log *log, struct log_stream *stream, const struct log_head *head,
+                      const uint64_t *fields);
+
+/* Brings the hash of the run whose events came last up to date. */
+void swarm__log_flush(struct log *log);
 
 /* Closes the open frame: false when the ring has no room for it. */
 bool swarm__log_close(struct log *log);
