@@ -60,8 +60,8 @@ enum {
     GRAPH_SPOILT = 32,     /* became ready with a predecessor that did not end OK */
     GRAPH_STAGED = 64,     /* growing: its plan is not linked yet */
     GRAPH_CONTINUES = 128, /* growing: it is the continuation of the step in caller[] */
-    GRAPH_DELAYS = 256,     /* static: has edges with a delay going out, so the turn ends it */
-    GRAPH_STOPPED = 512  /* cancelled by itself: a worker that has not begun it does not */
+    GRAPH_DELAYS = 256,    /* static: has edges with a delay going out, so the turn ends it */
+    GRAPH_STOPPED = 512    /* cancelled by itself: a worker that has not begun it does not */
 };
 
 /* Who added a group of steps: the owner (one root scope a run, index = run), or a step whose plan
@@ -240,7 +240,9 @@ bool swarm__graph_plan_incoming(const struct graph_plan *plan, uint32_t step, ui
  * scope's open count, but leaves the guards. Sets plan->deferred. */
 void swarm__graph_plan_link(struct graph_plan *plan, uint64_t ordinal);
 /* Drops the guards, in order of adding: *cursor begins as NONE32. True with *out_slot when a step
- * became ready, poisoned or not (the turn decides what to do with it); false at the end. */
+ * became ready, poisoned or not (the turn decides what to do with it); false at the end. If the plan
+ * is `deferred`, its continuation may end the caller on any worker from here on: whoever applies
+ * the plan touches the caller before, or not at all. */
 bool swarm__graph_plan_start(struct graph_plan *plan, uint32_t *cursor, uint32_t *out_slot,
                              bool *out_poisoned);
 void swarm__graph_plan_undo(struct graph_plan *plan); /* gives everything back */

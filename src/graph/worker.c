@@ -266,20 +266,6 @@ swarm_outcome swarm__worker_call(struct worker *worker, uint32_t slot, uint64_t 
 
 /* ---- call plans */
 
-/* Links a plan of plain call steps and starts it. */
-static uint32_t worker_link(struct worker *worker, struct graph_plan *plan, uint32_t hand) {
-    struct graph *graph = worker->graph;
-    uint32_t cursor = NONE32, slot;
-    bool poisoned;
-
-    (void)ATOMIC_ADD(&graph->scopes[plan->scope].added, plan->count, relaxed);
-    swarm__graph_plan_link(plan, SWARM_NEVER);
-    while (swarm__graph_plan_start(plan, &cursor, &slot, &poisoned)) {
-        hand = worker_ready(worker, slot, hand);
-    }
-    return hand;
-}
-
 static struct graph_plan *frame_plan(const struct call_frame *frame) {
     return (struct graph_plan *)(void *)frame->plan; /* its first member */
 }
@@ -306,54 +292,79 @@ static swarm_outcome worker_judge(struct worker *worker, swarm_outcome outcome) 
     return outcome;
 }
 
-/* Applies the plan of a plain step that went well. It stays in the frame if it holds tracked steps:
- * the turn applies it. */
-static swarm_outcome worker_apply(struct worker *worker, bool *out_deferred, uint32_t *out_hand) {
+/* Links the plan of a plain step that went well, if it may: the turn applies it if it holds tracked
+ * steps. Null without one; a plan that is refused makes the step end GARBAGE. */
+static struct graph_plan *worker_link(struct worker *worker, swarm_outcome *outcome) {
     struct graph_plan *plan = frame_plan(&worker->frame);
 
-    SWARM_ASSERT(plan->caller == worker->frame.slot);
-    *out_deferred = false;
-    if (plan->tracked != 0) {
-        return SWARM_OUTCOME_OK;
+    if (plan == NULL || plan->tracked != 0) {
+        return NULL;
     }
+    SWARM_ASSERT(plan->caller == worker->frame.slot);
     if (swarm__graph_plan_check(plan) != SWARM_OK) {
         worker->frame.error = plan->error;
         swarm__graph_plan_undo(plan);
         worker_plan_done(worker);
-        return SWARM_OUTCOME_GARBAGE;
+        *outcome = SWARM_OUTCOME_GARBAGE;
+        return NULL;
     }
-    *out_hand = worker_link(worker, plan, *out_hand);
-    *out_deferred = plan->deferred;
-    worker_plan_done(worker);
-    return SWARM_OUTCOME_OK;
+    (void)ATOMIC_ADD(&worker->graph->scopes[plan->scope].added, plan->count, relaxed);
+    swarm__graph_plan_link(plan, SWARM_NEVER);
+    return plan;
+}
+
+/* Starts a linked plan and gives it back. */
+static uint32_t worker_start(struct worker *worker, struct graph_plan *plan, uint32_t hand) {
+    struct graph *graph = worker->graph;
+    uint32_t cursor = NONE32, slot;
+    bool poisoned;
+
+    while (swarm__graph_plan_start(plan, &cursor, &slot, &poisoned)) {
+        hand = worker_ready(worker, slot, hand);
+    }
+    graph->hooks.plan_done(graph->hooks.context, (struct swarm_plan *)(void *)plan);
+    return hand;
+}
+
+/* Ends a step that went well, and the step that it continues. */
+static uint32_t worker_end_chain(struct worker *worker, uint32_t slot, uint32_t caller,
+                                 uint64_t value) {
+    struct graph *graph = worker->graph;
+    uint32_t hand;
+
+    graph->output[slot] = value;
+    hand = worker_end(worker, slot, SWARM_STEP_OK, NONE32);
+    if (caller != NONE32) {
+        worker_enter_scope(worker, graph->scope[caller]); /* its plan may have got its own */
+        graph->output[caller] = value;
+        hand = worker_end(worker, caller, SWARM_STEP_OK, hand);
+    }
+    return hand;
 }
 
 uint32_t swarm__worker_settle(struct worker *worker, uint32_t slot, swarm_outcome outcome,
                               uint64_t value) {
     struct graph *graph = worker->graph;
+    struct graph_plan *linked = NULL;
     uint32_t hand = NONE32, caller;
-    bool deferred = false;
 
     outcome = worker_judge(worker, outcome);
-    if (worker->frame.plan != NULL) {
-        outcome = worker_apply(worker, &deferred, &hand);
+    if (outcome == SWARM_OUTCOME_OK) {
+        linked = worker_link(worker, &outcome);
     }
-    caller = swarm__graph_caller(graph, slot); /* after the plan, which may have passed it on */
+    caller = swarm__graph_caller(graph, slot); /* after the link, which may have passed it on */
+    if (linked != NULL) {
+        worker->frame.plan = NULL;
+    }
     if (outcome != SWARM_OUTCOME_OK || worker->frame.plan != NULL ||
         (caller != NONE32 && graph_has(graph, caller, GRAPH_TRACKED))) {
         worker_cross(worker, slot, outcome, value);
-        return hand;
+    } else if (linked == NULL || !linked->deferred) {
+        hand = worker_end_chain(worker, slot, caller, value);
     }
-    graph->output[slot] = value;
-    if (deferred) {
-        return hand; /* it ends when its continuation does */
-    }
-    hand = worker_end(worker, slot, SWARM_STEP_OK, hand);
-    if (caller != NONE32) {
-        graph->output[caller] = value;
-        hand = worker_end(worker, caller, SWARM_STEP_OK, hand);
-    }
-    return hand;
+    /* The plan starts last: a continuation may run at once and end `slot` elsewhere, so a deferred
+     * step is not touched any more (mutant TOUCH). */
+    return linked != NULL ? worker_start(worker, linked, hand) : hand;
 }
 
 /* A tracked step, or a plain static one with delays going out: the turn ends it. */
@@ -380,8 +391,8 @@ uint32_t swarm__worker_stop(struct worker *worker, uint32_t slot, bool cancelled
 
 static uint32_t worker_run_special(struct worker *worker, uint32_t slot) {
     struct graph *graph = worker->graph;
-    bool cancelled = graph_has(graph, slot, GRAPH_STOPPED) ||
-                     graph_scope_cancelled(graph, graph->scope[slot]);
+    bool cancelled =
+        graph_has(graph, slot, GRAPH_STOPPED) || graph_scope_cancelled(graph, graph->scope[slot]);
     uint64_t value;
     swarm_outcome outcome;
 
