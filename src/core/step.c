@@ -61,7 +61,7 @@ static void hold_call(swarm *sw, uint32_t slot) {
         graph_chain(&sw->graph, sw->round.held_last, slot);
     }
     sw->round.held_last = slot;
-    sw->round.held_frame = sw->log.used == 0 ? sw->log.number - 1 : sw->log.number;
+    sw->round.held_frame = sw->log.used <= LOG_HEADER ? sw->log.number - 1 : sw->log.number;
 }
 
 void swarm__release_held(swarm *sw) {

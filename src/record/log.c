@@ -67,7 +67,8 @@ void swarm__log_flush(struct log *log) {
 bool swarm__log_close(struct log *log) {
     unsigned char *record;
 
-    if (!log->enabled || log->used == 0) {
+    if (!log->enabled || log->used <= LOG_HEADER) {
+        log->used = 0; /* no events, no frame: a round in which nothing happened leaves no trace */
         return true;
     }
     record = ring_reserve(&log->ring, log->used);
