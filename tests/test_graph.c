@@ -281,6 +281,7 @@ struct model {
     bool edge[MODEL_MAX][MODEL_MAX];    /* from, to */
     bool delayed[MODEL_MAX][MODEL_MAX]; /* one of the repeated ones is */
     uint32_t repeated;
+    uint32_t rank[MODEL_MAX]; /* edges go from lower to higher */
 };
 
 static bool model_reaches(const struct model *model, uint32_t from, uint32_t to) {
@@ -302,10 +303,14 @@ static bool model_reaches(const struct model *model, uint32_t from, uint32_t to)
     return seen[to];
 }
 
-/* Fills plan and model alike. rank: edges go from lower to higher rank, so there is no cycle. */
+/* Fills plan and model alike, without a cycle. */
 static void model_fill(struct model *model, struct graph_plan *plan, swarm_step *steps,
-                       uint32_t nodes, uint32_t edges, const uint32_t *rank) {
-    memset(model, 0, sizeof *model);
+                       uint32_t nodes, uint32_t edges) {
+    const uint32_t *rank = model->rank;
+
+    memset(model->edge, 0, sizeof model->edge);
+    memset(model->delayed, 0, sizeof model->delayed);
+    model->repeated = 0;
     model->nodes = nodes;
     for (uint32_t i = 0; i < nodes; i++) {
         steps[i] = turn_add(plan, F_LOG, test_below(3) == 0 ? GRAPH_TRACKED : 0, i);
@@ -358,7 +363,7 @@ static void model_check_incoming(const struct model *model, const struct graph_p
 }
 
 /* Ends all steps in order of rank in the turn, and compares what each end says with the model. */
-static void model_check_walk(struct turn *turn, const struct model *model, const uint32_t *rank,
+static void model_check_walk(struct turn *turn, const struct model *model,
                              const swarm_step *steps) {
     struct graph *graph = &turn->graph;
     uint32_t missing[MODEL_MAX] = {0};
@@ -372,7 +377,7 @@ static void model_check_walk(struct turn *turn, const struct model *model, const
         struct graph_walk walk;
         uint32_t at = 0, to, what, next = 0;
 
-        while (rank[at] != r) {
+        while (model->rank[at] != r) {
             at++;
         }
         CHECK_EQ(missing[at], 0);
@@ -410,8 +415,7 @@ static void model_check_walk(struct turn *turn, const struct model *model, const
 TEST(edges_are_sorted_once_each_and_walked_in_order) {
     for (uint32_t round = 0; round < 600 && !test_failed(); round++) {
         bool is_static = (round & 1) != 0, ascending = (round & 2) != 0;
-        uint32_t nodes = 1 + (uint32_t)test_below(MODEL_MAX), rank[MODEL_MAX], slot,
-                 cursor = NONE32;
+        uint32_t nodes = 1 + (uint32_t)test_below(MODEL_MAX), slot, cursor = NONE32;
         struct turn *turn = make(MODEL_MAX, 512);
         static struct model model;
         swarm_step steps[MODEL_MAX];
@@ -420,8 +424,8 @@ TEST(edges_are_sorted_once_each_and_walked_in_order) {
         bool poisoned;
 
         turn_plan(turn, &plan, 0, is_static);
-        model_ranks(rank, nodes, ascending);
-        model_fill(&model, &plan, steps, nodes, (uint32_t)test_below(500), rank);
+        model_ranks(model.rank, nodes, ascending);
+        model_fill(&model, &plan, steps, nodes, (uint32_t)test_below(500));
         (void)turn_add(&plan, F_ECHO, GRAPH_TRACKED, 0); /* so that incoming edges are there */
         if (plan.error.status != SWARM_OK) {             /* MODEL_MAX steps already */
             swarm__graph_plan_undo(&plan);
@@ -435,7 +439,7 @@ TEST(edges_are_sorted_once_each_and_walked_in_order) {
         while (swarm__graph_plan_start(&plan, &cursor, &slot, &poisoned)) {
             CHECK(!poisoned);
         }
-        model_check_walk(turn, &model, rank, steps);
+        model_check_walk(turn, &model, steps);
         scope = swarm__graph_take_quiet(&turn->graph);
         CHECK_EQ(scope, NONE32); /* the additional step is open */
         turn_free(turn);
@@ -445,7 +449,7 @@ TEST(edges_are_sorted_once_each_and_walked_in_order) {
 TEST(a_cycle_is_named_by_one_of_its_edges) {
     for (uint32_t round = 0; round < 400 && !test_failed(); round++) {
         bool is_static = (round & 1) != 0;
-        uint32_t nodes = 2 + (uint32_t)test_below(MODEL_MAX - 2), rank[MODEL_MAX];
+        uint32_t nodes = 2 + (uint32_t)test_below(MODEL_MAX - 2);
         struct turn *turn = make(MODEL_MAX, 512);
         static struct model model;
         swarm_step steps[MODEL_MAX];
@@ -453,8 +457,8 @@ TEST(a_cycle_is_named_by_one_of_its_edges) {
         uint32_t length = 2 + (uint32_t)test_below(nodes - 1), ring[MODEL_MAX];
 
         turn_plan(turn, &plan, 0, is_static);
-        model_ranks(rank, nodes, false);
-        model_fill(&model, &plan, steps, nodes, (uint32_t)test_below(300), rank);
+        model_ranks(model.rank, nodes, false);
+        model_fill(&model, &plan, steps, nodes, (uint32_t)test_below(300));
         model_ranks(ring, nodes, false);
         for (uint32_t i = 0; i < length; i++) {
             uint32_t from = ring[i], to = ring[(i + 1) % length];
@@ -474,4 +478,133 @@ TEST(a_cycle_is_named_by_one_of_its_edges) {
         turn_free(turn);
     }
 }
+/* ---- slots and cells */
+
+/* Who has which slot: the model of the test below. */
+enum { SPACE_STEPS = 200, SPACE_RUNS = 8 };
+static uint32_t space_owner[SPACE_STEPS]; /* run, or NONE32 */
+static swarm_step space_grown[SPACE_STEPS];
+static uint32_t space_kept;
+
+/* Adds a plan of `wanted` steps; all its slots must be free in the model. */
+static bool space_fill(struct turn *turn, uint32_t run, uint32_t wanted) {
+    struct graph_plan plan;
+    swarm_step steps[SPACE_STEPS];
+
+    turn_plan(turn, &plan, run, run != 0);
+    for (uint32_t i = 0; i < wanted; i++) {
+        steps[i] = turn_add(&plan, F_ECHO, 0, i);
+    }
+    if (turn_commit(turn, &plan) != SWARM_OK) {
+        return false;
+    }
+    for (uint32_t i = 0; i < wanted; i++) {
+        CHECK_EQ(space_owner[turn_slot(steps[i])], NONE32);
+        space_owner[turn_slot(steps[i])] = run;
+        if (run == 0) {
+            space_grown[space_kept++] = steps[i];
+        }
+    }
+    return true;
+}
+
+static void space_empty(struct turn *turn, uint32_t run) {
+    swarm_step stale = swarm__graph_handle(&turn->graph, turn->graph.steps.spans[run].first);
+
+    for (uint32_t slot = 0; slot < SPACE_STEPS; slot++) {
+        space_owner[slot] = space_owner[slot] == run ? NONE32 : space_owner[slot];
+    }
+    swarm__graph_region_free(&turn->graph, run);
+    CHECK_EQ(swarm__graph_find(&turn->graph, stale), NONE32);
+}
+
+/* The spans of all runs and the growing steps never overlap, whatever comes and goes. */
+TEST(static_regions_fill_gaps_and_never_meet_growing_slots) {
+    struct turn *turn = make(SPACE_STEPS, 2 * SPACE_STEPS);
+    uint64_t taken = 0, refused = 0;
+
+    turn->keeps = true;
+    memset(space_owner, 0xff, sizeof space_owner);
+    for (uint32_t round = 0; round < 20000 && !test_failed(); round++) {
+        uint32_t run = (uint32_t)test_below(SPACE_RUNS);
+        bool is_there = run != 0 && turn->graph.steps.spans[run].count != 0;
+
+        if (is_there) {
+            space_empty(turn, run);
+        } else if (space_fill(turn, run, 1 + (uint32_t)test_below(run == 0 ? 12 : 60))) {
+            taken++;
+        } else {
+            refused++;
+        }
+        turn_drive(turn);
+        for (uint32_t left = (uint32_t)test_below(3) == 0 ? space_kept : 0; left != 0; left--) {
+            space_owner[turn_slot(space_grown[--space_kept])] = NONE32;
+            forget(turn, space_grown[space_kept]);
+        }
+    }
+    CHECK(taken > 1000);
+    CHECK(refused > 1000);
+    turn_free(turn);
+}
+
+TEST(an_undone_plan_leaves_no_trace) {
+    struct turn *turn = make(64, 64);
+    struct graph_plan plan;
+    swarm_step old, steps[32];
+
+    turn->keeps = true;
+    turn_plan(turn, &plan, 0, false);
+    old = turn_add(&plan, F_ECHO, 0, 0);
+    CHECK_EQ(turn_commit(turn, &plan), SWARM_OK);
+    turn_drive(turn);
+    for (uint32_t round = 0; round < 200; round++) {
+        bool is_static = round % 3 == 0;
+
+        turn_plan(turn, &plan, is_static ? 1 : 0, is_static);
+        for (uint32_t i = 0; i < 32; i++) {
+            steps[i] = turn_add(&plan, F_ECHO, i == 3 ? GRAPH_TRACKED : 0, i);
+            if (i == 5) {
+                (void)swarm__graph_plan_range(&plan, F_ECHO, 0, 10);
+            }
+            if (i > 0) {
+                swarm__graph_plan_edge(&plan, steps[i - 1], steps[i], false);
+                swarm__graph_plan_edge(&plan, steps[i / 2], steps[i], false);
+            }
+            if (!is_static && i % 4 == 0) {
+                swarm__graph_plan_edge(&plan, old, steps[i], false);
+                swarm__graph_plan_edge(&plan, old, steps[i], false);
+            }
+        }
+        if (round % 2 == 0) {
+            (void)swarm__graph_plan_check(&plan);
+        }
+        swarm__graph_plan_undo(&plan);
+        CHECK_EQ(swarm__graph_find(&turn->graph, steps[7]), NONE32);
+        CHECK_EQ(swarm__graph_live(&turn->graph), 1);
+        CHECK_EQ(ATOMIC_LOAD(&turn->graph.refs[turn_slot(old)], relaxed), 1);
+    }
+    forget(turn, old);
+    check_empty(turn);
+    check_room(turn, 64, 64);
+    turn_free(turn);
+}
+
+TEST(a_swarm_without_growing_runs_pays_nothing_for_them) {
+    struct graph graph;
+    struct arena arena;
+    struct graph_sizes sizes = turn_sizes(1000000, 3000000);
+    size_t size = 0;
+
+    for (uint32_t growing = 0; growing < 2; growing++) {
+        uint32_t most = growing != 0 ? 96 : 64;
+
+        sizes.growing = growing != 0;
+        arena_measure(&arena);
+        swarm__graph_layout(&graph, &arena, &sizes);
+        CHECK(arena_size(&arena, &size));
+        CHECK(size <= (size_t)most * 1000000 + 65536); /* three edges a step */
+    }
+    CHECK_EQ(sizeof(struct scope), 80);
+}
+
 TEST_MAIN()

@@ -16,6 +16,7 @@
 #include "../src/graph/graph.h"
 
 #define TURN_PLANS 256
+#define AGENT (GRAPH_TRACKED | GRAPH_AGENT)
 
 struct swarm_plan {
     struct graph_plan graph;
@@ -262,7 +263,8 @@ static inline void turn_end_one(struct turn *turn, struct turn_end end) {
     }
 }
 
-/* A call step that ran: with the plan it brought, under a scope of its own if that needs the turn. */
+/* A call step that ran: with the plan it brought, under a scope of its own if that needs the turn.
+ * */
 static inline void turn_left(struct turn *turn, uint32_t slot) {
     struct turn_record *record = &turn->records[slot];
     struct graph *graph = &turn->graph;
@@ -517,6 +519,64 @@ static inline struct turn *make(uint32_t steps, uint32_t edges) {
     log_count = 0;
     grow_outcome = SWARM_OUTCOME_OK;
     return turn;
+}
+
+/* ---- what most tests look at in the end */
+
+static inline void check_log(uint32_t count) {
+    CHECK_EQ(log_count, count);
+}
+
+/* Every number below count is in the log once. */
+static inline void check_log_is_all(uint32_t count) {
+    static bool seen[LOG_MAX];
+
+    memset(seen, 0, sizeof seen);
+    CHECK_EQ(log_count, count);
+    for (uint32_t i = 0; i < log_count && i < LOG_MAX; i++) {
+        CHECK(log_of[i] < count && !seen[log_of[i]]);
+        seen[log_of[i] % LOG_MAX] = true;
+    }
+}
+
+/* Lets go of a step that the owner kept, and sees its handle become stale. */
+static inline void forget(struct turn *turn, swarm_step step) {
+    CHECK(swarm__graph_find(&turn->graph, step) == turn_slot(step));
+    turn_unref(turn, turn_slot(step));
+    CHECK(swarm__graph_find(&turn->graph, step) == NONE32);
+}
+
+/* Nothing is left: slots, cells, ranges. */
+static inline void check_empty(struct turn *turn) {
+    uint32_t ranges = 0, plans = 0;
+
+    CHECK_EQ(swarm__graph_live(&turn->graph), 0);
+    CHECK(pool_invariant(&turn->graph.ranges_free, &ranges));
+    CHECK_EQ(ranges, turn->sizes.ranges);
+    CHECK(pool_invariant(&turn->plans_free, &plans));
+    CHECK_EQ(plans, TURN_PLANS);
+}
+
+/* How many slots and cells growing plans can get: takes and gives back all. */
+static inline void check_room(struct turn *turn, uint32_t steps, uint32_t edges) {
+    struct graph_plan plan;
+    swarm_step first = {0}, step;
+    uint32_t count = 0;
+
+    turn_plan(turn, &plan, 0, false);
+    while ((step = turn_add(&plan, F_ECHO, 0, 0)).id != 0) {
+        first = count++ == 0 ? step : first;
+    }
+    CHECK_EQ(count, steps);
+    swarm__graph_plan_undo(&plan);
+    turn_plan(turn, &plan, 0, false);
+    first = turn_add(&plan, F_ECHO, 0, 0);
+    step = turn_add(&plan, F_ECHO, 0, 0);
+    for (count = 0; plan.error.status == SWARM_OK; count++) {
+        swarm__graph_plan_edge(&plan, first, step, false);
+    }
+    CHECK_EQ(count - 1, edges);
+    swarm__graph_plan_undo(&plan);
 }
 
 #endif

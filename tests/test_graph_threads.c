@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * test_graph_threads.c - src/graph under threads: every step exactly once and after what it waits
- * for. What a step writes is plain data that its successors read, so ThreadSanitizer sees every order
- * that is missing; nothing sleeps for a time, so a lost wake-up is a test that never ends.
+ * for. What a step writes is plain data that its successors read, so ThreadSanitizer sees every
+ * order that is missing; nothing sleeps for a time, so a lost wake-up is a test that never ends.
  */
 #include <pthread.h>
 #include <sched.h>

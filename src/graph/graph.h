@@ -203,6 +203,11 @@ swarm_step swarm__graph_handle(const struct graph *graph, uint32_t slot);
 uint32_t swarm__graph_find(const struct graph *graph, swarm_step step);
 uint64_t swarm__graph_ordinal(const struct graph *graph, uint32_t slot); /* or SWARM_NEVER */
 
+/* The same, and keeps the step from being recycled until graph_unpin: for any thread that has the
+ * handle of a step which may be let go meanwhile. Static steps are found, not held. */
+uint32_t swarm__graph_pin(struct graph *graph, swarm_step step);
+void swarm__graph_unpin(struct graph *graph, uint32_t slot);
+
 /* ---- scopes [turn]. A child scope counts as one open thing of its parent until graph_take_quiet
  * gives it. To cancel: store 1 to `cancelled`. */
 void swarm__scope_open(struct graph *graph, uint32_t scope, uint32_t run, uint32_t parent,
@@ -240,9 +245,9 @@ bool swarm__graph_plan_incoming(const struct graph_plan *plan, uint32_t step, ui
  * scope's open count, but leaves the guards. Sets plan->deferred. */
 void swarm__graph_plan_link(struct graph_plan *plan, uint64_t ordinal);
 /* Drops the guards, in order of adding: *cursor begins as NONE32. True with *out_slot when a step
- * became ready, poisoned or not (the turn decides what to do with it); false at the end. If the plan
- * is `deferred`, its continuation may end the caller on any worker from here on: whoever applies
- * the plan touches the caller before, or not at all. */
+ * became ready, poisoned or not (the turn decides what to do with it); false at the end. If the
+ * plan is `deferred`, its continuation may end the caller on any worker from here on: whoever
+ * applies the plan touches the caller before, or not at all. */
 bool swarm__graph_plan_start(struct graph_plan *plan, uint32_t *cursor, uint32_t *out_slot,
                              bool *out_poisoned);
 void swarm__graph_plan_undo(struct graph_plan *plan); /* gives everything back */
@@ -339,8 +344,8 @@ static inline void kind_state_set(struct graph *graph, uint32_t slot, uint32_t s
     ATOMIC_STORE(&graph->kind[slot], kind_with_state(kind, state), relaxed);
 }
 
-/* Kept: one more reference, the caller's, that can be told from the others. Before the plan is linked;
- * growing runs only, static steps ignore it. */
+/* Kept: one more reference, the caller's, that can be told from the others. Before the plan is
+ * linked; growing runs only, static steps ignore it. */
 #define GRAPH_KEPT 0x80000000u
 
 static inline void graph_keep(struct graph *graph, uint32_t slot) {
@@ -349,7 +354,8 @@ static inline void graph_keep(struct graph *graph, uint32_t slot) {
     }
 }
 
-/* Takes the caller's reference back. False when it is not kept; *out_last: nobody else refers to it. */
+/* Takes the caller's reference back. False when it is not kept; *out_last: nobody else refers to
+ * it. */
 static inline bool graph_let_go(struct graph *graph, uint32_t slot, bool *out_last) {
     /* Acquire: pairs with the release of whoever let go before, for the recycling. */
     uint32_t before = ATOMIC_AND(&graph->refs[slot], ~GRAPH_KEPT, acq_rel);

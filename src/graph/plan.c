@@ -48,6 +48,22 @@ uint32_t swarm__graph_find(const struct graph *graph, swarm_step step) {
     return link_generation(ATOMIC_LOAD(&graph->link[slot], relaxed)) == generation ? slot : NONE32;
 }
 
+uint32_t swarm__graph_pin(struct graph *graph, swarm_step step) {
+    uint32_t slot = swarm__graph_find(graph, step);
+
+    if (slot == NONE32 || graph_has(graph, slot, GRAPH_STATIC)) {
+        return slot;
+    }
+    if (!graph_pin_slot(graph, slot)) {
+        return NONE32;
+    }
+    if (swarm__graph_find(graph, step) == NONE32) { /* it is another step by now */
+        swarm__graph_unpin(graph, slot);
+        return NONE32;
+    }
+    return slot;
+}
+
 uint64_t swarm__graph_ordinal(const struct graph *graph, uint32_t slot) {
     uint64_t lineage;
 
@@ -278,35 +294,36 @@ static bool plan_edge_static(struct graph_plan *plan, uint32_t from, uint32_t to
     return true;
 }
 
-/* Pins a `from` of an earlier plan and looks whether it may have this edge. */
-static bool plan_edge_older(struct graph_plan *plan, swarm_step step, uint32_t to) {
+/* Looks whether a pinned `from` of an earlier plan may have this edge. */
+static bool plan_edge_allowed(struct graph_plan *plan, uint32_t from, uint32_t to) {
     struct graph *graph = plan->graph;
-    uint32_t from = (uint32_t)step.id;
-    const char *text = NULL;
-    swarm_status status = SWARM_E_STALE;
-    uint32_t kind;
+    /* Acquire: pairs with the release store of graph_plan_link: lineage, scope (mutant KINDRLX). */
+    uint32_t kind = ATOMIC_LOAD(&graph->kind[from], acquire);
 
-    if (!graph_pin_slot(graph, from)) {
-        plan_edge_fail(plan, status, NONE32, to, "the handle of `from` is stale");
+    if ((kind_flags(kind) & GRAPH_STAGED) != 0) {
+        plan_edge_fail(plan, SWARM_E_STALE, NONE32, to, "the plan of `from` is not applied yet");
+    } else if (graph->scopes[graph->scope[from]].run != graph->scopes[plan->scope].run) {
+        plan_edge_fail(plan, SWARM_E_INVALID, NONE32, to, "`from` is a step of another run");
+    } else if ((kind_flags(kind) & GRAPH_CONTINUES) != 0) {
+        plan_edge_fail(plan, SWARM_E_INVALID, NONE32, to,
+                       "a continuation may have no edges going out");
+    }
+    return !plan_failed(plan);
+}
+
+/* Pins a `from` of an earlier plan. */
+static bool plan_edge_older(struct graph_plan *plan, swarm_step step, uint32_t to) {
+    uint32_t from = swarm__graph_pin(plan->graph, step);
+
+    if (from == NONE32) {
+        plan_edge_fail(plan, SWARM_E_STALE, NONE32, to, "the handle of `from` is stale");
         return false;
     }
-    /* Acquire: pairs with the release store of graph_plan_link: lineage and scope (mutant KINDRLX).
-     */
-    kind = ATOMIC_LOAD(&graph->kind[from], acquire);
-    if (swarm__graph_find(graph, step) == NONE32 || (kind_flags(kind) & GRAPH_STAGED) != 0) {
-        text = "the handle of `from` is stale, or its plan is not applied yet";
-    } else if (graph->scopes[graph->scope[from]].run != graph->scopes[plan->scope].run) {
-        status = SWARM_E_INVALID;
-        text = "`from` is a step of another run";
-    } else if ((kind_flags(kind) & GRAPH_CONTINUES) != 0) {
-        status = SWARM_E_INVALID;
-        text = "a continuation may have no edges going out";
+    if (!plan_edge_allowed(plan, from, to)) {
+        swarm__graph_unpin(plan->graph, from);
+        return false;
     }
-    if (text != NULL) {
-        plan_edge_fail(plan, status, NONE32, to, text);
-        swarm__graph_unpin(graph, from);
-    }
-    return text == NULL;
+    return true;
 }
 
 static bool plan_edge_growing(struct graph_plan *plan, swarm_step step, uint32_t to, bool delayed) {
@@ -427,7 +444,8 @@ static void plan_undo_growing(struct graph_plan *plan) {
         }
         /* Dispatch has forgotten it: nobody is to be told when a stale handle's pin goes. */
         graph_flag_clear(graph, slot, GRAPH_TRACKED);
-        (void)ATOMIC_ADD(&graph->live, 1, relaxed); /* recycling counts it out */
+        (void)ATOMIC_AND(&graph->refs[slot], ~GRAPH_KEPT, relaxed); /* the unpin has the order */
+        (void)ATOMIC_ADD(&graph->live, 1, relaxed);                 /* recycling counts it out */
         swarm__graph_unpin(graph, slot);
         slot = next;
     }

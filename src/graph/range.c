@@ -107,9 +107,7 @@ static void range_work(struct worker *worker, struct graph_range *range, uint32_
     worker->frame.is_range = true;
     while (count != 0) {
         range_chunk(worker, slot, first, count);
-        count = graph_scope_cancelled(graph, graph->scope[slot])
-                    ? 0
-                    : range_claim(graph, range, &first);
+        count = graph_step_cancelled(graph, slot) ? 0 : range_claim(graph, range, &first);
     }
     worker->frame.is_range = false;
 }
@@ -120,7 +118,7 @@ static uint32_t range_end(struct worker *worker, struct graph_range *range, uint
     uint64_t failed = ATOMIC_LOAD(&range->failed, relaxed);
     uint64_t sum = ATOMIC_LOAD(&range->sum, relaxed);
     bool complete = ATOMIC_LOAD(&range->next, relaxed) >= range->count && range->count != 0;
-    bool cancelled = graph_scope_cancelled(graph, graph->scope[slot]);
+    bool cancelled = graph_step_cancelled(graph, slot);
     bool spoilt = graph_has(graph, slot, GRAPH_SPOILT);
 
     complete = complete || (range->count == 0 && !cancelled && !spoilt);
@@ -143,8 +141,7 @@ uint32_t swarm__range_run(struct worker *worker, uint32_t slot) {
     struct graph *graph = worker->graph;
     struct graph_range *range = &graph->ranges[graph->argument[slot]];
 
-    if (!graph_has(graph, slot, GRAPH_SPOILT) &&
-        !graph_scope_cancelled(graph, graph->scope[slot])) {
+    if (!graph_has(graph, slot, GRAPH_SPOILT) && !graph_step_cancelled(graph, slot)) {
         range_work(worker, range, slot);
     }
     /* Release: this holder's calls, sums and failures; acquire: those of the others, for the last

@@ -220,8 +220,9 @@ void swarm__graph_recycle(struct graph *graph, uint32_t slot) {
     graph_slot_free(graph, slot);
 }
 
+/* Whoever is last recycles the step or, tracked, posts it. */
 void swarm__graph_unpin(struct graph *graph, uint32_t slot) {
-    if (!graph_drop_ref(graph, slot)) {
+    if (graph_has(graph, slot, GRAPH_STATIC) || !graph_drop_ref(graph, slot)) {
         return;
     }
     if (graph_has(graph, slot, GRAPH_TRACKED)) {

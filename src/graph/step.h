@@ -140,8 +140,6 @@ static inline void graph_slot_free(struct graph *graph, uint32_t slot) {
 
 /* Posts a step to the turn and says so. */
 void swarm__graph_post(struct graph *graph, uint32_t slot);
-/* Drops a pin that any thread had: whoever is last recycles the step or, tracked, posts it. */
-void swarm__graph_unpin(struct graph *graph, uint32_t slot);
 /* A scope's count reached 0. */
 void swarm__scope_emptied(struct graph *graph, uint32_t scope);
 /* Sorts a list of cells by the steps that they name: older ones first, then by lineage. */

@@ -391,8 +391,7 @@ uint32_t swarm__worker_stop(struct worker *worker, uint32_t slot, bool cancelled
 
 static uint32_t worker_run_special(struct worker *worker, uint32_t slot) {
     struct graph *graph = worker->graph;
-    bool cancelled =
-        graph_has(graph, slot, GRAPH_STOPPED) || graph_scope_cancelled(graph, graph->scope[slot]);
+    bool cancelled = graph_step_cancelled(graph, slot);
     uint64_t value;
     swarm_outcome outcome;
 

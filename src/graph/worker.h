@@ -48,6 +48,12 @@ static inline bool graph_scope_cancelled(const struct graph *graph, uint32_t sco
     return false;
 }
 
+/* The step itself, or its scope. */
+static inline bool graph_step_cancelled(const struct graph *graph, uint32_t slot) {
+    return graph_has(graph, slot, GRAPH_STOPPED) ||
+           graph_scope_cancelled(graph, graph->scope[slot]);
+}
+
 /* After work was published: wakes a worker that sleeps. */
 static inline void graph_notify(struct graph *graph) {
     if (graph->parks) {
