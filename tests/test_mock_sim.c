@@ -76,13 +76,21 @@ static void scene_drive(struct scene *scene) {
     CHECK_EQ(scene->report.usage.output_tokens, scene->stats.usage.output_tokens);
 }
 
+/* Lets time pass until nothing is in flight: late answers come, what never answers is given up. */
+static void scene_drain(struct scene *scene) {
+    for (int i = 0; i < 1000 && swarm_drain(scene->sw) == SWARM_E_AGAIN; i++) {
+        CHECK_EQ(swarm_sim_drive(scene->sw, NULL), SWARM_OK);
+    }
+    CHECK_EQ(swarm_drain(scene->sw), SWARM_OK);
+}
+
 /* Forgets the run and frees the swarm: all that was lent comes back. */
 static void scene_close(struct scene *scene) {
+    scene_drain(scene);
     CHECK_EQ(swarm_run_forget(scene->sw, scene->run), SWARM_OK);
     CHECK_EQ(swarm_sim_drive(scene->sw, NULL), SWARM_OK);
     CHECK_EQ(swarm_mock_stats_get(scene->mock, &scene->stats), SWARM_OK);
     CHECK_EQ(scene->stats.released, scene->stats.lent);
-    CHECK_EQ(swarm_drain(scene->sw), SWARM_OK);
     CHECK_EQ(swarm_free(scene->sw), SWARM_OK);
 }
 
@@ -223,7 +231,6 @@ TEST(what_never_answers_is_given_up) {
     CHECK_EQ(scene.report.ok, 4);
     CHECK_EQ(scene.report.retries, 1);
     CHECK_EQ(scene.stats.lost, 1);
-    /* The agent is free again after the grace, and nothing is in flight. */
     scene_close(&scene);
 }
 
@@ -238,10 +245,7 @@ TEST(late_answers_of_a_cancelled_run_are_billed) {
     scene_plan(&scene, 6, 6, &patient);
     CHECK_EQ(swarm_sim_drive(scene.sw, &until), SWARM_E_TIMED_OUT);
     CHECK_EQ(swarm_run_cancel(scene.sw, scene.run), SWARM_OK);
-    while (swarm_drain(scene.sw) == SWARM_E_AGAIN && !test_failed()) {
-        CHECK_EQ(swarm_sim_drive(scene.sw, &(swarm_drive_options){.flags = SWARM_DRIVE_INSTANT}),
-                 SWARM_OK);
-    }
+    scene_drain(&scene);
     scene_look(&scene);
     CHECK_EQ(scene.report.cancelled, 6);
     CHECK_EQ(scene.report.fenced, 3);
