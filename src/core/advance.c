@@ -192,10 +192,30 @@ static void timer_of_step(swarm *sw, uint32_t tracked) {
     }
 }
 
+/* A growing step's delay is used once: its record goes back, for `to` will be gone some day and its
+ * slot another step's. A static one's is kept: the run may be started again. */
+static void delay_is_over(swarm *sw, uint32_t delay) {
+    struct dispatch *d = &sw->dispatch;
+    uint32_t from = d->delays[delay].from, *link;
+
+    if (graph_has(&sw->graph, d->delays[delay].to, GRAPH_STATIC)) {
+        return;
+    }
+    if (from != NONE32) { /* and not let go of meanwhile */
+        link = &d->tracked[tracked_of(&sw->graph, from)].delays_first;
+        while (*link != delay) {
+            link = &d->delays[*link].next;
+        }
+        *link = d->delays[delay].next;
+    }
+    pool_push(&d->delays_pool, delay);
+}
+
 static void timer_of_edge(swarm *sw, uint32_t delay) {
     uint32_t to = sw->dispatch.delays[delay].to;
     bool poisoned;
 
+    delay_is_over(sw, delay);
     if (swarm__graph_count_down(&sw->graph, to, false, &poisoned)) {
         swarm__woken_push(sw, to, poisoned);
     }
@@ -347,7 +367,8 @@ swarm_status swarm_advance(swarm *sw, uint64_t now_ns, bool *out_changed) {
 bool swarm__round_pending(const swarm *sw) {
     /* Acquire: pairs with the release of swarm__signal, so that what was posted is found. */
     return (ATOMIC_LOAD(&sw->turn, acquire) & TURN_PENDING) != 0 || sw->round.phase != ROUND_IDLE ||
-           sw->round.woken_first != NONE32 || sw->dispatch.demands_ready != NONE32;
+           sw->round.woken_first != NONE32 ||
+           (sw->dispatch.demands_ready != NONE32 && !sw->draining);
 }
 
 uint64_t swarm_next_deadline(swarm *sw) {

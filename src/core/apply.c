@@ -426,7 +426,13 @@ swarm_status swarm_plan_commit(swarm_plan *plan, swarm_error *out_error) {
     swarm_error error;
 
     swarm__refuse(&error, status, "plan: null, already gone, or a call step's");
+    if (status == SWARM_OK && plan->sw->round.phase != ROUND_IDLE) {
+        return SWARM_E_AGAIN; /* the log is full in the middle of a round */
+    }
     if (status == SWARM_OK) {
+        if (plan->run != NONE32 && plan->sw->dispatch.runs[plan->run].closed) {
+            refuse(plan, SWARM_E_FROZEN, "plan: the run was closed meanwhile");
+        }
         status = swarm__plan_apply(plan);
         error = plan->graph.error;
         error.status = status;

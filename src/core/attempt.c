@@ -199,6 +199,7 @@ static void step_answered(swarm *sw, uint32_t tracked, struct attempt *attempt) 
         attempt->answer.result.bytes = NULL; /* the step gives it back */
         swarm__step_end(sw, tracked, SWARM_STEP_OK, SWARM_OK);
     } else if (outcome == SWARM_OUTCOME_REFUSED || outcome == SWARM_OUTCOME_THROTTLED) {
+        sw->dispatch.runs[step->run].report.retries -= step->attempts > 1;
         step->attempts--;
         step->epoch++;
         sw->dispatch.runs[step->run].report.attempts--;
@@ -261,6 +262,7 @@ void swarm__attempt_grace_over(swarm *sw, uint32_t index) {
     struct attempt *attempt = &d->attempts[index];
     uint64_t word = ATOMIC_LOAD(&attempt->word, relaxed);
     swarm_completion nothing = {.outcome = SWARM_OUTCOME_LOST};
+    uint32_t wants;
 
     /* Acquire-release: against the CAS of swarm_complete, which decides who answers. */
     if ((uint32_t)word != ATTEMPT_OPEN ||
@@ -272,7 +274,11 @@ void swarm__attempt_grace_over(swarm *sw, uint32_t index) {
     d->runs[attempt->run].late--;
     d->runs[attempt->run].report.fenced++;
     log_answer(sw, SWARM_EVENT_FENCED, attempt);
+    wants = attempt->wants & ATTEMPT_WANTS_CANCEL; /* not taken yet: the backend must still hear */
     settle(sw, index);
+    attempt->wants |= wants;
+    /* Relaxed: of any answer from now on the CAS of swarm_complete fails, and it is stale. */
+    ATOMIC_STORE(&attempt->word, attempt_word((uint32_t)(word >> 32), ATTEMPT_FREE), relaxed);
     attempt_done(sw, index);
 }
 
@@ -384,6 +390,7 @@ static bool request_of_head(swarm *sw, swarm_request *out, bool *out_filled) {
         requests_pop(d);
         if (attempt->settled) {
             attempt_free(d, index);
+            swarm__demand_wake(d, WAIT_ATTEMPT); /* its place is free only now */
         }
     }
     return true;

@@ -95,7 +95,9 @@ void swarm__call_returned(swarm *sw, uint32_t slot, bool spoilt) {
     state = spoilt ? SWARM_STEP_SKIPPED : cancelled ? SWARM_STEP_CANCELLED : state;
     if (!over) {
         swarm__step_end(sw, tracked, state,
-                        state == SWARM_STEP_FAILED    ? SWARM_E_FAILED
+                        state == SWARM_STEP_FAILED
+                            ? (step->outcome == SWARM_OUTCOME_GARBAGE ? SWARM_E_GARBAGE
+                                                                      : SWARM_E_FAILED)
                         : state == SWARM_STEP_SKIPPED ? SWARM_E_DEPENDS
                                                       : SWARM_OK);
     }

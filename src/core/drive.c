@@ -249,25 +249,37 @@ static void work_until_quiet(struct drive *drive) {
     } while (!swarm__graph_quiet(&sw->graph));
 }
 
-/* One pass at now_ns. */
-static swarm_status sim_pass(struct drive *drive, uint64_t now_ns) {
+/* One pass at now_ns; sets *out_acted when it did something. */
+static swarm_status sim_pass(struct drive *drive, uint64_t now_ns, bool *out_acted) {
     swarm_status status;
+    bool changed = false;
 
     poll_backends(drive->sw, now_ns);
     work_until_quiet(drive);
-    status = round_at(drive, now_ns, NULL);
+    status = round_at(drive, now_ns, &changed);
     if (status != SWARM_OK) {
         return status;
     }
-    (void)pump_requests(drive->sw);
+    *out_acted = pump_requests(drive->sw) || changed || *out_acted;
     return SWARM_OK;
+}
+
+/* Whether there is nothing to drive any more: all runs have ended, or a drain has let all attempts
+ * end. Only a drain waits for attempts that were given up. */
+static bool is_over(const swarm *sw) {
+    return sw->draining ? sw->dispatch.attempts_free.used == 0 : sw->runs_open == 0;
+}
+
+static swarm_status how_it_ended(const swarm *sw) {
+    return sw->runs_open == 0 ? SWARM_OK : SWARM_E_STALLED;
 }
 
 static swarm_status sim_loop(struct drive *drive, uint64_t now_ns, uint64_t until_ns) {
     swarm *sw = drive->sw;
+    bool acted = false;
 
     for (;;) {
-        swarm_status status = sim_pass(drive, now_ns);
+        swarm_status status = sim_pass(drive, now_ns, &acted);
         uint64_t next;
 
         if (status != SWARM_OK) {
@@ -277,8 +289,8 @@ static swarm_status sim_loop(struct drive *drive, uint64_t now_ns, uint64_t unti
         if (next <= now_ns || sw->round.released) {
             continue; /* more at this instant */
         }
-        if (sw->runs_open == 0) {
-            return SWARM_OK;
+        if (is_over(sw)) {
+            return how_it_ended(sw);
         }
         if (next == SWARM_NEVER) {
             return SWARM_E_STALLED;
@@ -286,7 +298,7 @@ static swarm_status sim_loop(struct drive *drive, uint64_t now_ns, uint64_t unti
         if (next > until_ns) {
             return SWARM_E_TIMED_OUT;
         }
-        if ((drive->options->flags & SWARM_DRIVE_INSTANT) != 0) {
+        if ((drive->options->flags & SWARM_DRIVE_INSTANT) != 0 && acted) {
             return SWARM_E_AGAIN;
         }
         now_ns = next;
@@ -370,8 +382,8 @@ static swarm_status real_loop(struct drive *drive, uint64_t until_ns) {
             return status;
         }
         changed = pump_requests(sw) || changed || worked;
-        if (sw->runs_open == 0 && !changed) {
-            return SWARM_OK;
+        if (!changed && is_over(sw) && swarm__graph_quiet(&sw->graph)) {
+            return how_it_ended(sw);
         }
         if (now_ns >= until_ns) {
             return SWARM_E_TIMED_OUT;

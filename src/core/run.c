@@ -276,7 +276,8 @@ swarm_status swarm_run_forget(swarm *sw, swarm_run handle) {
         return status;
     }
     run = &sw->dispatch.runs[index];
-    if (!run->ended || run->inflight + run->late != 0 || sw->round.phase != ROUND_IDLE) {
+    if (!run->ended || run->inflight + run->late != 0 || sw->round.phase != ROUND_IDLE ||
+        (sw->plans[sw->config.plans_max].open && sw->plans[sw->config.plans_max].run == index)) {
         return SWARM_E_BUSY;
     }
     if ((run->flags & SWARM_RUN_GROWING) != 0) {

@@ -276,12 +276,16 @@ void swarm__step_unref(swarm *sw, uint32_t slot) {
     }
 }
 
+/* Delays that run go on without the step that they left: somebody waits for them. */
 static void delays_let_go(struct dispatch *d, struct tracked *step) {
     for (uint32_t at = step->delays_first; at != NONE32;) {
         uint32_t next = d->delays[at].next;
 
-        timer_disarm(d, timer_of_delay(d, at));
-        pool_push(&d->delays_pool, at);
+        if (heap_contains(d->timer_nodes, timer_of_delay(d, at))) {
+            d->delays[at].from = NONE32;
+        } else {
+            pool_push(&d->delays_pool, at);
+        }
         at = next;
     }
     step->delays_first = NONE32;
@@ -312,7 +316,9 @@ void swarm__step_free(swarm *sw, uint32_t tracked) {
     if (step->lent) {
         step->unwanted = true;
         step->run = NONE32; /* which may be gone before the release is taken */
-        release_request(d, tracked);
+        if (run->releases == 0) { /* else swarm_run_again has asked for all of them */
+            release_request(d, tracked);
+        }
     } else {
         pool_push(&d->tracked_pool, tracked);
     }
@@ -323,6 +329,7 @@ static void scope_empty(swarm *sw, uint32_t index) {
     struct scope *scope = &sw->graph.scopes[index];
     struct run *run = &sw->dispatch.runs[scope->run];
 
+    run->report.end_ns = sw->now_ns; /* workers look at no clock */
     if (index < sw->config.runs_max) {
         run->quiet = true;
         sw->round.runs_quiet = true;

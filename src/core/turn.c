@@ -29,6 +29,7 @@ swarm_status swarm_turn_begin(swarm *sw) {
         }
     }
     (void)ATOMIC_OR(&sw->turn, TURN_WANTED, relaxed); /* a wish: nothing depends on its order */
+    swarm__signal_quiet(sw); /* the holder may be asleep */
     return SWARM_E_AGAIN;
 }
 
@@ -60,7 +61,8 @@ void swarm__signal(void *context) {
     }
 }
 
-/* A worker found nothing more to do: virtual time may be waiting for that. */
+/* Rings for an owner that sleeps, without anything posted: a worker found nothing more to do, for
+ * which virtual time may be waiting; or another thread wants the turn. */
 void swarm__signal_quiet(swarm *sw) {
     if (sw->bell_host.wake != NULL) {
         park_notify_all(&sw->bell, &sw->bell_host);

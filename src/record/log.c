@@ -34,6 +34,7 @@ void swarm__log_start(struct log *log, uint64_t bytes) {
     log->safe = 0;
     log->events = 0;
     log->pending = 0;
+    log->taken = 0;
     hash128_init(&log->hash, SWARM_TRACE_VERSION);
 }
 
@@ -189,6 +190,7 @@ size_t swarm__log_read(struct log *log, void *buffer, size_t size, size_t *out_n
          next = ring_next_size(&log->ring)) {
         (void)ring_read(&log->ring, at + total, next);
         total += next;
+        log->taken += next;
         log->read++;
     }
     if (out_needed != NULL && total == 0) {
@@ -208,10 +210,12 @@ size_t swarm__log_peek(const struct log *log, const void **out_bytes) {
 
 void swarm__log_skip(struct log *log, size_t size) {
     ring_skip(&log->ring, size);
+    log->taken += size;
     log->read++;
 }
 
 void swarm__log_acknowledge(struct log *log) {
     log->safe = log->read;
-    log->pending = !log->enabled || ring_empty(&log->ring) ? 0 : log->pending;
+    log->pending -= log->taken;
+    log->taken = 0;
 }

@@ -57,6 +57,7 @@ struct log {
     uint64_t safe;             /* the last frame that was acknowledged */
     uint64_t events;
     uint64_t pending; /* bytes in closed frames that are not acknowledged */
+    uint64_t taken;   /* of these, bytes that were read out */
     struct hash128 hash;
     bool enabled;
 };
