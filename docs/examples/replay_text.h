@@ -160,7 +160,7 @@ static inline bool scan_need_word(struct scan *scan, const char *what, struct sl
 }
 
 static inline bool scan_keyword(struct scan *scan, const char *keyword) {
-    struct slice word;
+    struct slice word = {scan->word, 0};
     if (!scan_need_word(scan, keyword, &word)) {
         return false;
     }
@@ -170,7 +170,7 @@ static inline bool scan_keyword(struct scan *scan, const char *keyword) {
 }
 
 static inline bool scan_line_done(struct scan *scan) {
-    struct slice word;
+    struct slice word = {scan->word, 0};
     return !scan_word(scan, &word) ||
            input_fail(scan->error, "SWARM_E_INVALID", scan->line, "unexpected at end of line: %.*s",
                       slice_shown(word), word.at);
@@ -210,7 +210,7 @@ static inline bool slice_is_digits(struct slice word) {
 
 /* A whole number from 0 to max. */
 static inline bool scan_number(struct scan *scan, const char *what, uint64_t max, uint64_t *out) {
-    struct slice word;
+    struct slice word = {scan->word, 0};
     if (!scan_need_word(scan, what, &word)) {
         return false;
     }
@@ -236,7 +236,7 @@ static inline bool scan_u32(struct scan *scan, const char *what, uint32_t *out) 
 /* A number that may also be -1, which stands for none: given as UINT32_MAX. */
 static inline bool scan_u32_or_none(struct scan *scan, const char *what, uint32_t *out) {
     struct scan ahead = *scan;
-    struct slice word;
+    struct slice word = {scan->word, 0};
     if (scan_word(&ahead, &word) && slice_is(word, "-1")) {
         scan->word = ahead.word;
         *out = UINT32_MAX;
