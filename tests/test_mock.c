@@ -198,6 +198,13 @@ TEST(fractions_are_exact) {
     CHECK_EQ(multiply_divide(UINT64_MAX, 3, (uint64_t)1 << 63), 5);
     CHECK_EQ(multiply_divide((uint64_t)3 << 62, 0xC000000000000001u, 0xE000000000000001u),
              0xA492492492492492u);
+    CHECK_EQ(multiply_shift(7, 6, 2), 10);
+    CHECK_EQ(multiply_shift(UINT64_MAX, UINT64_MAX, 63), UINT64_MAX);
+    CHECK_EQ(multiply_shift(UINT64_MAX, (uint64_t)1 << 62, 62), UINT64_MAX);
+    CHECK_EQ(multiply_shift(UINT64_MAX, (uint64_t)1 << 62, 63), UINT64_MAX >> 1);
+    CHECK_EQ(multiply_shift(UINT64_MAX, 1, 0), UINT64_MAX);
+    CHECK_EQ(multiply_shift((uint64_t)1 << 32, (uint64_t)1 << 32, 0), UINT64_MAX);
+    CHECK_EQ(multiply_shift(5, 7, 0), 35);
     CHECK_EQ(multiply_divide_up(7, 6, 4), 11);
     CHECK_EQ(multiply_divide_up(8, 6, 4), 12);
     CHECK_EQ(multiply_divide_up((uint64_t)1 << 63, 6, 4), (uint64_t)3 << 62);

@@ -38,6 +38,16 @@ static inline uint64_t multiply_high(uint64_t a, uint64_t b) {
     return (a >> 32) * (b >> 32) + (cross >> 32) + (middle >> 32);
 }
 
+/* a * b / 2^shift, rounded down; UINT64_MAX when it does not fit. shift is below 64. */
+static inline uint64_t multiply_shift(uint64_t a, uint64_t b, uint32_t shift) {
+    uint64_t high = multiply_high(a, b), low = a * b;
+
+    if (high >> shift != 0) {
+        return UINT64_MAX;
+    }
+    return shift == 0 ? low : high << (64 - shift) | low >> shift;
+}
+
 /* a * b / c, rounded down; UINT64_MAX when it does not fit. c is not 0. */
 static inline uint64_t multiply_divide(uint64_t a, uint64_t b, uint64_t c) {
     uint64_t high = multiply_high(a, b), low = a * b;
@@ -87,9 +97,9 @@ static inline uint64_t times_power(uint64_t value, int64_t exponent) {
     if (whole <= 128 + 30) {
         uint32_t down = 128 + 30 - whole;
 
-        return down > 63 ? 0 : multiply_divide(value, mantissa, (uint64_t)1 << down);
+        return down > 63 ? 0 : multiply_shift(value, mantissa, down);
     }
-    value = multiply_divide(value, mantissa, 1);
+    value = multiply_shift(value, mantissa, 0);
     whole -= 128 + 30;
     return value <= UINT64_MAX >> whole ? value << whole : UINT64_MAX;
 }
@@ -136,7 +146,7 @@ static inline uint64_t draw_uniform(uint64_t draw, uint64_t low, uint64_t high) 
 }
 
 static inline uint64_t draw_exponential(uint64_t draw, uint64_t mean) {
-    return multiply_divide(mean, minus_log2(draw) * LN2_30 >> 30, ONE24);
+    return multiply_shift(mean, minus_log2(draw) * LN2_30 >> 30, 24);
 }
 
 /* mean * exp(sigma * z - sigma^2 / 2): the shift makes `mean` the mean, not the median. */
