@@ -382,8 +382,10 @@ typedef struct swarm_request {
     uint64_t ordinal;         /* the step's ordinal in its run */
     uint64_t argument;        /* the step's argument */
     uint64_t run_seed;        /* seed of the run, for backends that draw */
+    uint64_t now_ns;          /* time of the round that is being handed out */
     uint64_t timeout_ns;      /* START: the run timeout of this attempt, or SWARM_NEVER */
-    uint32_t number;          /* attempt number of the step, from 1 */
+    uint32_t number;          /* attempt number of the step, from 1; a try that did not count keeps
+                                 it: (run, ordinal, number, epoch) names each try */
     uint32_t epoch;           /* rises whenever an attempt is given up */
     uint32_t kind;            /* SWARM_REQUEST_* */
     uint32_t inputs;          /* START: number of inputs for swarm_input */
@@ -572,8 +574,9 @@ SWARM_API swarm_status swarm_run_check(swarm *sw, swarm_run run, swarm_error *ou
 SWARM_API swarm_plan *swarm_plan_open(swarm *sw, swarm_run run);
 
 /* The plan that belongs to the running call step: applied when the function returns OK, dropped
- * otherwise. Always the same one during a call. Null, with the step ending GARBAGE, in a static run
- * or when plans_max is reached. [call] */
+ * otherwise. Handles of its steps are for use within the plan, unless a step is added with
+ * SWARM_STEP_KEPT. Always the same one during a call. Null, with the step ending GARBAGE, in a
+ * static run or when plans_max is reached. [call] */
 SWARM_API swarm_plan *swarm_call_plan(const swarm_call *call);
 
 /*
@@ -608,7 +611,7 @@ enum {
  * of. */
 typedef struct swarm_step_spec {
     const void *payload;       /* opaque; borrowed until the step's RELEASE or end of its run */
-    size_t payload_size;       /* in bytes */
+    size_t payload_size;       /* in bytes; 0: the backend knows, as with a C string */
     const char *const *skills; /* all of them are required; may be null */
     const swarm_need *needs;   /* permits; may be null */
     swarm_agent agent;         /* this agent and no other; null: any that fits */
@@ -809,7 +812,7 @@ typedef struct swarm_drive_options {
 
 /* Flags of swarm_drive_options. */
 enum {
-    SWARM_DRIVE_INSTANT = 1 /* return after one instant (swarm_sim_drive), or one pass */
+    SWARM_DRIVE_INSTANT = 1 /* return AGAIN after one instant (swarm_sim_drive), or one pass */
 };
 
 /*

@@ -28,6 +28,7 @@
 #include "core/call.c"
 #include "core/cancel.c"
 #include "core/drive.c"
+#include "core/invariant.c"
 #include "core/plan.c"
 #include "core/query.c"
 #include "core/run.c"

@@ -332,6 +332,9 @@ static void round_end(swarm *sw) {
     ATOMIC_STORE(&g->started, sw->started, relaxed);
     ATOMIC_STORE(&g->events, sw->log.events, relaxed);
     ATOMIC_STORE(&g->log_pending, sw->log.pending, relaxed);
+#if defined(SWARM_ASSERTS)
+    swarm__invariant(sw);
+#endif
 }
 
 swarm_status swarm_advance(swarm *sw, uint64_t now_ns, bool *out_changed) {

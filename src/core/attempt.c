@@ -324,6 +324,7 @@ static void request_common(const swarm *sw, uint32_t index, swarm_request *out) 
 
     *out = empty;
     out->attempt = attempt_handle(d, index);
+    out->now_ns = sw->now_ns;
     out->run = run_handle(d, attempt->run);
     out->agent.id = (uint64_t)attempt->agent + 1;
     out->backend.id = (uint64_t)attempt->backend + 1;
@@ -408,6 +409,7 @@ static void request_release(swarm *sw, swarm_request *out) {
     }
     *out = empty;
     out->kind = SWARM_REQUEST_RELEASE;
+    out->now_ns = sw->now_ns;
     out->result = step->result;
     out->backend.id = step->backend == NONE32 ? 0 : (uint64_t)step->backend + 1;
     out->step_key = step->key;

@@ -16,6 +16,7 @@ void swarm__call_enter(void *context, struct call_frame *frame) {
 
     frame->call.argument = step->argument;
     frame->call.inputs = step->inputs_count;
+    frame->input.cell = NONE32;
 }
 
 void swarm__call_leave(void *context, struct call_frame *frame, swarm_outcome outcome,
@@ -94,12 +95,12 @@ void swarm__call_returned(swarm *sw, uint32_t slot, bool spoilt) {
     state = ok ? SWARM_STEP_OK : SWARM_STEP_FAILED;
     state = spoilt ? SWARM_STEP_SKIPPED : cancelled ? SWARM_STEP_CANCELLED : state;
     if (!over) {
-        swarm__step_end(sw, tracked, state,
-                        state == SWARM_STEP_FAILED
-                            ? (step->outcome == SWARM_OUTCOME_GARBAGE ? SWARM_E_GARBAGE
-                                                                      : SWARM_E_FAILED)
-                        : state == SWARM_STEP_SKIPPED ? SWARM_E_DEPENDS
-                                                      : SWARM_OK);
+        swarm__step_end(
+            sw, tracked, state,
+            state == SWARM_STEP_FAILED
+                ? (step->outcome == SWARM_OUTCOME_GARBAGE ? SWARM_E_GARBAGE : SWARM_E_FAILED)
+            : state == SWARM_STEP_SKIPPED ? SWARM_E_DEPENDS
+                                          : SWARM_OK);
     }
     swarm__step_finish(sw, tracked);
 }
@@ -138,8 +139,23 @@ static swarm_result result_of(const swarm *sw, uint32_t slot) {
                : result;
 }
 
+/* The cell of input `index`: from *cell, which is that of input *at, if it lies before, else
+ * from the beginning; so reading them in order is linear. */
+static uint32_t input_cell(const swarm *sw, const struct tracked *step, uint32_t index,
+                           struct input_cursor *cursor) {
+    if (cursor->cell == NONE32 || cursor->index > index) {
+        cursor->cell = step->inputs_first;
+        cursor->index = 0;
+    }
+    while (cursor->index < index) {
+        cursor->cell = sw->dispatch.inputs[cursor->cell].next;
+        cursor->index++;
+    }
+    return cursor->cell;
+}
+
 static swarm_status input_at(const swarm *sw, uint32_t slot, uint32_t index,
-                             swarm_result *out_result) {
+                             struct input_cursor *cursor, swarm_result *out_result) {
     const struct tracked *step;
     uint32_t cell;
 
@@ -150,27 +166,28 @@ static swarm_status input_at(const swarm *sw, uint32_t slot, uint32_t index,
     if (index >= step->inputs_count) {
         return SWARM_E_INVALID;
     }
-    cell = step->inputs_first;
-    for (uint32_t i = 0; i < index; i++) {
-        cell = sw->dispatch.inputs[cell].next;
-    }
+    cell = input_cell(sw, step, index, cursor);
     *out_result = result_of(sw, sw->dispatch.inputs[cell].slot);
     return SWARM_OK;
 }
 
 swarm_status swarm_call_input(const swarm_call *call, uint32_t index, swarm_result *out_result) {
-    const struct call_frame *frame = (const struct call_frame *)call;
+    struct call_frame *frame = (struct call_frame *)(uintptr_t)call; /* the call is its head */
 
-    return call == NULL ? SWARM_E_INVALID : input_at(call->sw, frame->slot, index, out_result);
+    if (call == NULL) {
+        return SWARM_E_INVALID;
+    }
+    return input_at(call->sw, frame->slot, index, &frame->input, out_result);
 }
 
 swarm_status swarm_input(swarm *sw, swarm_step step, uint32_t index, swarm_result *out_result) {
     uint32_t slot = sw == NULL ? NONE32 : swarm__graph_find(&sw->graph, step);
+    struct input_cursor start = {NONE32, 0};
 
     if (slot == NONE32) {
         return sw == NULL ? SWARM_E_INVALID : SWARM_E_STALE;
     }
-    return input_at(sw, slot, index, out_result);
+    return input_at(sw, slot, index, &start, out_result);
 }
 
 swarm_status swarm_call_output(const swarm_call *call, const swarm_result *result) {

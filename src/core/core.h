@@ -13,6 +13,7 @@
  *     setup.c     configuration, memory, backends, profiles, agents, permits, functions
  *     query.c     what may be asked
  *     drive.c     the loops: by the host's clock, and in virtual time
+ *     invariant.c what must hold between two rounds
  *     turn.c      who is the owner; signals between threads
  *     text.c      texts of statuses
  *
@@ -179,6 +180,9 @@ void swarm__run_check_end(swarm *sw, uint32_t run);
 
 /* drive.c */
 bool swarm__wanted(void *sw);
+
+/* invariant.c: with asserts, after every round. */
+void swarm__invariant(const swarm *sw);
 
 /* advance.c */
 bool swarm__round_pending(const swarm *sw);

@@ -296,7 +296,8 @@ static swarm_status sim_loop(struct drive *drive, uint64_t now_ns, uint64_t unti
             return SWARM_E_STALLED;
         }
         if (next > until_ns) {
-            return SWARM_E_TIMED_OUT;
+            status = now_ns < until_ns ? sim_pass(drive, until_ns, &acted) : SWARM_OK;
+            return status == SWARM_OK ? SWARM_E_TIMED_OUT : status;
         }
         if ((drive->options->flags & SWARM_DRIVE_INSTANT) != 0 && acted) {
             return SWARM_E_AGAIN;

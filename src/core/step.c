@@ -215,50 +215,72 @@ static uint32_t finish(swarm *sw, uint32_t slot, uint32_t state, uint64_t value)
 }
 
 /* The caller of a continuation ends as that did, unless it has been cancelled meanwhile. */
-static void end_caller(swarm *sw, uint32_t slot, uint32_t state, const swarm_result *result) {
+static void end_caller(swarm *sw, uint32_t slot, uint32_t state, uint64_t value) {
     uint32_t above;
 
     if (graph_has(&sw->graph, slot, GRAPH_TRACKED)) {
         uint32_t tracked = tracked_of(&sw->graph, slot);
-        struct tracked *step = &sw->dispatch.tracked[tracked];
 
-        if (!state_is_terminal(step->state)) {
-            step->result = *result;
+        if (!state_is_terminal(sw->dispatch.tracked[tracked].state)) {
             record_end(sw, tracked, state, state == SWARM_STEP_OK ? SWARM_OK : SWARM_E_DEPENDS);
         }
-        state = step->state;
+        state = sw->dispatch.tracked[tracked].state;
     } else {
         count_end(&sw->dispatch.runs[sw->graph.scopes[sw->graph.scope[slot]].run].report, state);
     }
-    above = finish(sw, slot, state, result->value);
+    above = finish(sw, slot, state, value);
     SWARM_ASSERT(above == NONE32); /* a continuation knows the first caller: no chains */
     (void)above;
 }
 
+/* A continuation's result becomes its caller's, which gives the bytes back when nobody reads
+ * them any more. The continuation keeps the numbers. */
+static void hand_result(swarm *sw, struct tracked *from) {
+    uint32_t caller = swarm__graph_caller(&sw->graph, from->slot);
+    struct tracked *to;
+
+    if (caller == NONE32 || !graph_has(&sw->graph, caller, GRAPH_TRACKED)) {
+        return;
+    }
+    to = &sw->dispatch.tracked[tracked_of(&sw->graph, caller)];
+    if (state_is_terminal(to->state)) {
+        return; /* cancelled: nobody will read it */
+    }
+    to->result = from->result;
+    to->outcome = from->outcome;
+    to->lent = from->lent;
+    to->backend = from->backend;
+    from->lent = false;
+    from->result.bytes = NULL;
+    from->result.size = 0;
+}
+
 void swarm__step_finish(swarm *sw, uint32_t tracked) {
     struct tracked *step = &sw->dispatch.tracked[tracked];
-    swarm_result result = step->result;
-    uint32_t state = step->state;
-    uint32_t caller = finish(sw, step->slot, state, result.value);
+    uint64_t value = step->result.value;
+    uint32_t state = step->state, caller;
 
+    hand_result(sw, step);
+    caller = finish(sw, step->slot, state, value);
     if (caller != NONE32) {
-        result.bytes = NULL; /* they are the continuation's: it gives them back */
-        result.size = 0;
-        end_caller(sw, caller, state, &result);
+        end_caller(sw, caller, state, value);
     }
 }
 
 /* A plain call step that ends in the turn: it failed, or brought a plan. */
 void swarm__plain_end(swarm *sw, uint32_t slot, uint32_t state, uint64_t value) {
     struct run *run = &sw->dispatch.runs[sw->graph.scopes[sw->graph.scope[slot]].run];
-    swarm_result result = {.value = value};
-    uint32_t caller;
+    uint32_t caller = swarm__graph_caller(&sw->graph, slot);
+
+    if (caller != NONE32 && graph_has(&sw->graph, caller, GRAPH_TRACKED)) {
+        sw->dispatch.tracked[tracked_of(&sw->graph, caller)].result.value = value;
+    }
 
     count_end(&run->report, state);
     run->report.end_ns = sw->now_ns;
     caller = finish(sw, slot, state, value);
     if (caller != NONE32) {
-        end_caller(sw, caller, state, &result);
+        end_caller(sw, caller, state, value);
     }
 }
 
@@ -315,7 +337,7 @@ void swarm__step_free(swarm *sw, uint32_t tracked) {
     run_unlink(d, run, tracked);
     if (step->lent) {
         step->unwanted = true;
-        step->run = NONE32; /* which may be gone before the release is taken */
+        step->run = NONE32;       /* which may be gone before the release is taken */
         if (run->releases == 0) { /* else swarm_run_again has asked for all of them */
             release_request(d, tracked);
         }

@@ -29,7 +29,7 @@ swarm_status swarm_turn_begin(swarm *sw) {
         }
     }
     (void)ATOMIC_OR(&sw->turn, TURN_WANTED, relaxed); /* a wish: nothing depends on its order */
-    swarm__signal_quiet(sw); /* the holder may be asleep */
+    swarm__signal_quiet(sw);                          /* the holder may be asleep */
     return SWARM_E_AGAIN;
 }
 

@@ -556,7 +556,8 @@ static void lists_count(struct graph_plan *plan) {
              cell = ATOMIC_LOAD(&graph->edge_next[cell], relaxed)) {
             count++;
         }
-        ATOMIC_STORE(&graph->pending[slot], count, relaxed);
+        ATOMIC_STORE(&graph->pending[slot], graph_pending_of(graph_kind(graph, slot), count),
+                     relaxed);
     }
 }
 

@@ -79,6 +79,7 @@ static void start_worker(struct graph *graph, uint32_t index) {
     worker->random = mix64(index + HASH_GOLDEN) | 1; /* xorshift: never 0 */
     worker->ended = worker->skipped = worker->stopped = worker->freed = 0;
     worker->scope = 0;
+    worker->scope_at = graph->scopes;
     worker->index = index;
     worker->ran = 0;
 }

@@ -4,7 +4,7 @@
  *
  * A step is a slot in parallel arrays, hot ones apart from cold ones:
  *   pending    4  what is still missing: predecessors, plus one guard while a growing step is being
- *                 built; GRAPH_POISON is set when a predecessor did not end OK. While a step is
+ *                 built; two bits are marks: GRAPH_POISON, GRAPH_TURN. While a step is
  *                 queued, posted or free the same word links it: nobody counts it then
  *   in_degree  4  static: restores `pending` when the step has run; growing: links the steps of a
  *                 plan until they start
@@ -44,6 +44,8 @@
 #include "space.h"
 
 #define GRAPH_POISON 0x80000000u        /* in pending: a predecessor did not end OK */
+#define GRAPH_TURN 0x40000000u          /* in pending: an agent step, the turn's when it is ready */
+#define GRAPH_COUNT 0x3fffffffu         /* in pending: how many are missing */
 #define GRAPH_CLOSED 0xfffffffeu        /* in link: the step has ended */
 #define GRAPH_DELAYED 0x80000000u       /* in an edge: dispatch arms a timer instead of counting */
 #define GRAPH_OLDER 0x40000000u         /* in a staged edge: `from` is a step of an earlier plan */
@@ -103,6 +105,12 @@ struct graph_plan {
     bool deferred; /* after the link: the caller ends when the continuation does, not before */
 };
 
+/* Where a function stands in the list of its inputs: core's. */
+struct input_cursor {
+    uint32_t cell;
+    uint32_t index;
+};
+
 /* What the worker gives a function: the public part first. */
 struct call_frame {
     swarm_call call;
@@ -110,6 +118,7 @@ struct call_frame {
     struct swarm_plan *plan;  /* opened by swarm_call_plan, or null */
     swarm_result result;      /* tracked steps: swarm_call_output */
     struct swarm_error error; /* why its plan was refused: the step ends GARBAGE */
+    struct input_cursor input;
     uint32_t slot;
     bool has_result;
     bool is_range; /* one call of a range: takes no plan; swarm_call_plan sets `broken` instead */

@@ -52,7 +52,8 @@ static void link_static(struct graph_plan *plan) {
         }
         ATOMIC_STORE(&graph->link[slot],
                      link_word(link_generation(word), start != end ? start : NONE32), relaxed);
-        ATOMIC_STORE(&graph->pending[slot], graph->in_degree[slot], relaxed);
+        ATOMIC_STORE(&graph->pending[slot],
+                     graph_pending_of(graph_kind(graph, slot), graph->in_degree[slot]), relaxed);
         graph->output[slot] = 0;
         start = end;
     }
@@ -216,12 +217,12 @@ void swarm__graph_plan_link(struct graph_plan *plan, uint64_t ordinal) {
 
 /* ---- start */
 
-/* Drops one guard, and the edges that were satisfied. True when the step became ready. */
-static bool link_release_guard(struct graph *graph, uint32_t slot, bool *out_poisoned) {
+/* Drops one guard, and the edges that were satisfied. */
+static uint32_t link_release_guard(struct graph *graph, uint32_t slot) {
     uint64_t satisfied = graph->output[slot];
 
     graph->output[slot] = 0; /* the builder's last touch is the count below (mutant TOUCH) */
-    return graph_drop(graph, slot, (uint32_t)satisfied + 1, satisfied >= LINK_POISON, out_poisoned);
+    return graph_drop(graph, slot, (uint32_t)satisfied + 1, satisfied >= LINK_POISON);
 }
 
 bool swarm__graph_plan_start(struct graph_plan *plan, uint32_t *cursor, uint32_t *out_slot,
@@ -237,11 +238,13 @@ bool swarm__graph_plan_start(struct graph_plan *plan, uint32_t *cursor, uint32_t
         return link_roots(graph, plan->first + plan->count, cursor, out_slot);
     }
     while (*cursor != WALK_END) {
-        uint32_t slot = *cursor;
+        uint32_t slot = *cursor, ready;
 
         /* Before the drop: afterwards the step may be gone, and its slot somebody else's. */
         *cursor = slot != plan->last ? graph->in_degree[slot] : WALK_END;
-        if (link_release_guard(graph, slot, out_poisoned)) {
+        ready = link_release_guard(graph, slot);
+        if (ready != 0) {
+            *out_poisoned = (ready & GRAPH_POISON) != 0;
             *out_slot = slot;
             return true;
         }
@@ -257,7 +260,8 @@ void swarm__graph_region_reset(struct graph *graph, uint32_t run) {
     for (uint32_t slot = span->first; slot < span_end(span); slot++) {
         uint32_t kind = graph_kind(graph, slot) & ~((uint32_t)GRAPH_STOPPED << 20);
 
-        SWARM_ASSERT(ATOMIC_LOAD(&graph->pending[slot], relaxed) == graph->in_degree[slot]);
+        SWARM_ASSERT(ATOMIC_LOAD(&graph->pending[slot], relaxed) ==
+                     graph_pending_of(kind, graph->in_degree[slot]));
         ATOMIC_STORE(&graph->kind[slot], kind_with_state(kind, SWARM_STEP_PENDING), relaxed);
     }
     (void)ATOMIC_ADD(&graph->scopes[run].open, span->count, relaxed);

@@ -140,7 +140,8 @@ void swarm__graph_finish(struct graph *graph, uint32_t slot, bool poison,
         swarm__range_free(graph, slot); /* no worker had it */
     }
     if (out_walk->is_static) {
-        ATOMIC_STORE(&graph->pending[slot], graph->in_degree[slot], relaxed);
+        ATOMIC_STORE(&graph->pending[slot], graph_pending_of(kind, graph->in_degree[slot]),
+                     relaxed);
         out_walk->cell = graph_row(graph, slot, &out_walk->left);
     } else {
         out_walk->cell = finish_close(graph, slot);
@@ -170,21 +171,25 @@ uint32_t swarm__graph_finish_next(struct graph_walk *walk, uint32_t *out_to) {
     uint32_t edge;
 
     while ((edge = finish_cell(walk)) != NONE32) {
-        bool poisoned;
+        uint32_t ready;
 
         *out_to = edge & GRAPH_SLOT;
         if ((edge & GRAPH_DELAYED) != 0 && !walk->poison) {
             return WALK_DELAYED;
         }
-        if (graph_drop(walk->graph, *out_to, 1, walk->poison, &poisoned)) {
-            return poisoned ? WALK_POISONED : WALK_READY;
+        ready = graph_drop(walk->graph, *out_to, 1, walk->poison);
+        if (ready != 0) {
+            return (ready & GRAPH_POISON) != 0 ? WALK_POISONED : WALK_READY;
         }
     }
     return 0;
 }
 
 bool swarm__graph_count_down(struct graph *graph, uint32_t slot, bool poison, bool *out_poisoned) {
-    return graph_drop(graph, slot, 1, poison, out_poisoned);
+    uint32_t ready = graph_drop(graph, slot, 1, poison);
+
+    *out_poisoned = (ready & GRAPH_POISON) != 0;
+    return ready != 0;
 }
 
 void swarm__graph_cells_free(struct graph *graph, uint32_t head) {

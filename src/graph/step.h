@@ -63,36 +63,44 @@ static inline void graph_signal(struct graph *graph) {
     }
 }
 
-/* One predecessor less, or a guard and `count - 1` predecessors. True for exactly one caller: the
- * step is ready. */
-static inline bool graph_drop(struct graph *graph, uint32_t slot, uint32_t count, bool poison,
-                              bool *out_poisoned) {
+/* What graph_drop returns for the one caller that made the step ready; 0 for all others. The marks of
+ * pending come along: GRAPH_POISON, GRAPH_TURN. */
+#define DROP_READY 1u
+
+/* One predecessor less, or a guard and `count - 1` predecessors. */
+static inline uint32_t graph_drop(struct graph *graph, uint32_t slot, uint32_t count, bool poison) {
     atomic_u32 *pending = &graph->pending[slot];
     uint32_t before;
 
     /* The elision: whoever finds exactly what it brings is the last one and need not write. Nobody
-     * can raise the count any more: no edge is added into a step that was linked. (Should late
-     * edges come, an OPEN bit in the word, set at link, must force the subtraction.) Acquire: pairs
-     * with the release of the other predecessors' subtraction below: their outputs are visible to
-     * the step (mutant ELRLX). */
+     * can raise the count any more: no edge is added into a step that was linked. (Should late edges
+     * come, an OPEN bit in the word, set at link, must force the subtraction.)
+     * Acquire: pairs with the release of the other predecessors' subtraction below: their outputs
+     * are visible to the step (mutant ELRLX). */
     before = ATOMIC_LOAD(pending, acquire);
-    if ((before & ~GRAPH_POISON) != count) {
+    if ((before & GRAPH_COUNT) != count) {
         if (poison) {
             /* Comes before the subtraction, which carries it to whoever is last. */
             (void)ATOMIC_OR(pending, GRAPH_POISON, relaxed);
         }
         /* Release: what this predecessor wrote; acquire: what the others did (mutant DEPRLX). */
         before = ATOMIC_SUB(pending, count, acq_rel);
-        SWARM_ASSERT((before & ~GRAPH_POISON) >= count);
-        if ((before & ~GRAPH_POISON) != count) {
-            return false;
+        SWARM_ASSERT((before & GRAPH_COUNT) >= count);
+        if ((before & GRAPH_COUNT) != count) {
+            return 0;
         }
     }
-    *out_poisoned = poison || (before & GRAPH_POISON) != 0;
-    if (*out_poisoned) {
+    before |= poison ? GRAPH_POISON : 0;
+    if ((before & GRAPH_POISON) != 0) {
         graph_flag_set(graph, slot, GRAPH_SPOILT);
     }
-    return true;
+    return (before & ~GRAPH_COUNT) | DROP_READY;
+}
+
+/* What a step that waits for `count` others and is run where its flags say begins with. */
+static inline uint32_t graph_pending_of(uint32_t kind, uint32_t count) {
+    SWARM_ASSERT(count <= GRAPH_COUNT);
+    return count | ((kind_flags(kind) & GRAPH_AGENT) != 0 ? GRAPH_TURN : 0);
 }
 
 /* ---- references of growing steps */

@@ -62,8 +62,9 @@ bool swarm__worker_offer(struct worker *worker, uint32_t slot) {
 
 /* A step became ready. Agent steps go to the turn at once: they must not wait behind what this
  * worker runs next. Returns what to run next. */
-static inline uint32_t worker_ready(struct worker *worker, uint32_t slot, uint32_t hand) {
-    if (graph_has(worker->graph, slot, GRAPH_AGENT)) {
+static inline uint32_t worker_ready(struct worker *worker, uint32_t slot, uint32_t ready,
+                                    uint32_t hand) {
+    if ((ready & GRAPH_TURN) != 0) {
         swarm__graph_post(worker->graph, slot);
         return hand;
     }
@@ -90,10 +91,10 @@ static inline uint32_t worker_row(struct worker *worker, uint32_t first, uint32_
     }
     for (uint32_t cell = first; cell < first + count; cell++) {
         uint32_t to = edge_to[cell] & GRAPH_SLOT;
-        bool poisoned;
+        uint32_t ready = graph_drop(graph, to, 1, poison);
 
-        if (graph_drop(graph, to, 1, poison, &poisoned)) {
-            hand = worker_ready(worker, to, hand);
+        if (ready != 0) {
+            hand = worker_ready(worker, to, ready, hand);
         }
     }
     return hand;
@@ -134,10 +135,27 @@ static inline void worker_enter_scope(struct worker *worker, uint32_t scope) {
     if (worker->scope != scope) {
         swarm__worker_flush(worker);
         worker->scope = scope;
+        worker->scope_at = &worker->graph->scopes[scope];
     }
 }
 
+/* Whether the scope at hand is cancelled. */
+static inline bool worker_cancelled(const struct worker *worker) {
+    return ATOMIC_LOAD(&worker->scope_at->cancelled, relaxed) != 0 ||
+           (worker->scope_at->parent != NONE32 &&
+            graph_scope_cancelled(worker->graph, worker->scope_at->parent));
+}
+
 /* ---- ends */
+
+static inline void worker_frame_clear(struct worker *worker) {
+    struct call_frame *frame = &worker->frame;
+
+    frame->plan = NULL;
+    frame->has_result = false;
+    frame->broken = false;
+    frame->call.inputs = 0;
+}
 
 /* Hands a call step that ran to the turn. */
 static void worker_cross(struct worker *worker, uint32_t slot, swarm_outcome outcome,
@@ -146,6 +164,7 @@ static void worker_cross(struct worker *worker, uint32_t slot, swarm_outcome out
 
     graph_flag_set(graph, slot, GRAPH_CROSSED);
     graph->hooks.leave(graph->hooks.context, &worker->frame, outcome, value);
+    worker_frame_clear(worker);
     swarm__graph_post(graph, slot);
 }
 
@@ -181,12 +200,12 @@ static inline uint32_t worker_list(struct worker *worker, uint32_t first, bool p
 
     while (cell != NONE32) {
         uint32_t to = graph->edge_to[cell] & GRAPH_SLOT;
-        bool poisoned;
+        uint32_t ready = graph_drop(graph, to, 1, poison);
 
         last = cell;
         cell = ATOMIC_LOAD(&graph->edge_next[cell], relaxed);
-        if (graph_drop(graph, to, 1, poison, &poisoned)) {
-            hand = worker_ready(worker, to, hand);
+        if (ready != 0) {
+            hand = worker_ready(worker, to, ready, hand);
         }
     }
     if (last != NONE32) {
@@ -215,44 +234,39 @@ static inline uint32_t worker_end_growing(struct worker *worker, uint32_t slot, 
     return hand;
 }
 
-static inline uint32_t worker_end(struct worker *worker, uint32_t slot, uint32_t state,
-                                  uint32_t hand) {
+/* Ends a plain step; `kind` is its kind now. */
+static inline uint32_t worker_end(struct worker *worker, uint32_t slot, uint32_t kind,
+                                  uint32_t state) {
     struct graph *graph = worker->graph;
-    uint32_t kind = graph_kind(graph, slot) & ~((uint32_t)GRAPH_SPOILT << 20);
 
     SWARM_ASSERT(state_is_terminal(state));
     SWARM_ASSERT(worker->scope == graph->scope[slot]);
     ATOMIC_STORE(&graph->kind[slot], kind_with_state(kind, state), relaxed);
     worker->ended++;
-    worker->skipped += state == SWARM_STEP_SKIPPED;
-    worker->stopped += state == SWARM_STEP_CANCELLED;
-    return (kind_flags(kind) & GRAPH_STATIC) != 0 ? worker_end_static(worker, slot, state, hand)
-                                                  : worker_end_growing(worker, slot, state, hand);
+    return (kind_flags(kind) & GRAPH_STATIC) != 0 ? worker_end_static(worker, slot, state, NONE32)
+                                                  : worker_end_growing(worker, slot, state, NONE32);
 }
 
 /* ---- running */
 
+/* Plan, result and `broken` are clear between calls: whoever looks at them clears them. */
 static inline void worker_frame(struct worker *worker, uint32_t slot, uint64_t argument) {
     struct call_frame *frame = &worker->frame;
     uint64_t word = ATOMIC_LOAD(&worker->graph->link[slot], relaxed);
 
+    SWARM_ASSERT(frame->plan == NULL && !frame->has_result && !frame->broken);
     frame->call.step.id = link_word(link_generation(word), slot);
     frame->call.argument = argument;
-    frame->call.inputs = 0;
-    frame->plan = NULL;
     frame->slot = slot;
-    frame->has_result = false;
-    frame->broken = false;
 }
 
 void swarm__worker_frame(struct worker *worker, uint32_t slot, uint64_t argument) {
     worker_frame(worker, slot, argument);
 }
 
-static inline swarm_outcome worker_invoke(struct worker *worker, uint64_t *out_value) {
-    struct graph *graph = worker->graph;
-    uint32_t kind = graph_kind(graph, worker->frame.slot);
-    const struct graph_function *function = &graph->functions[kind_function(kind)];
+static inline swarm_outcome worker_invoke(struct worker *worker, uint32_t index,
+                                          uint64_t *out_value) {
+    const struct graph_function *function = &worker->graph->functions[index];
 
     *out_value = 0;
     return function->function(function->context, &worker->frame.call, out_value);
@@ -260,8 +274,15 @@ static inline swarm_outcome worker_invoke(struct worker *worker, uint64_t *out_v
 
 swarm_outcome swarm__worker_call(struct worker *worker, uint32_t slot, uint64_t argument,
                                  uint64_t *out_value) {
+    swarm_outcome outcome;
+
     worker_frame(worker, slot, argument);
-    return worker_invoke(worker, out_value);
+    outcome = worker_invoke(worker, kind_function(graph_kind(worker->graph, slot)), out_value);
+    if (worker->frame.broken && outcome == SWARM_OUTCOME_OK) {
+        outcome = SWARM_OUTCOME_GARBAGE;
+    }
+    worker_frame_clear(worker);
+    return outcome;
 }
 
 /* ---- call plans */
@@ -320,7 +341,7 @@ static uint32_t worker_start(struct worker *worker, struct graph_plan *plan, uin
     bool poisoned;
 
     while (swarm__graph_plan_start(plan, &cursor, &slot, &poisoned)) {
-        hand = worker_ready(worker, slot, hand);
+        hand = worker_ready(worker, slot, DROP_READY, hand); /* no agent step among them */
     }
     graph->hooks.plan_done(graph->hooks.context, (struct swarm_plan *)(void *)plan);
     return hand;
@@ -330,14 +351,21 @@ static uint32_t worker_start(struct worker *worker, struct graph_plan *plan, uin
 static uint32_t worker_end_chain(struct worker *worker, uint32_t slot, uint32_t caller,
                                  uint64_t value) {
     struct graph *graph = worker->graph;
-    uint32_t hand;
+    uint32_t hand, more;
 
     graph->output[slot] = value;
-    hand = worker_end(worker, slot, SWARM_STEP_OK, NONE32);
-    if (caller != NONE32) {
-        worker_enter_scope(worker, graph->scope[caller]); /* its plan may have got its own */
-        graph->output[caller] = value;
-        hand = worker_end(worker, caller, SWARM_STEP_OK, hand);
+    hand = worker_end(worker, slot, graph_kind(graph, slot), SWARM_STEP_OK);
+    if (caller == NONE32) {
+        return hand;
+    }
+    worker_enter_scope(worker, graph->scope[caller]); /* its plan may have got its own */
+    graph->output[caller] = value;
+    more = worker_end(worker, caller, graph_kind(graph, caller), SWARM_STEP_OK);
+    if (hand == NONE32) {
+        return more;
+    }
+    if (more != NONE32) {
+        (void)worker_push(worker, more);
     }
     return hand;
 }
@@ -359,8 +387,11 @@ uint32_t swarm__worker_settle(struct worker *worker, uint32_t slot, swarm_outcom
     if (outcome != SWARM_OUTCOME_OK || worker->frame.plan != NULL ||
         (caller != NONE32 && graph_has(graph, caller, GRAPH_TRACKED))) {
         worker_cross(worker, slot, outcome, value);
-    } else if (linked == NULL || !linked->deferred) {
-        hand = worker_end_chain(worker, slot, caller, value);
+    } else {
+        worker_frame_clear(worker);
+        if (linked == NULL || !linked->deferred) {
+            hand = worker_end_chain(worker, slot, caller, value);
+        }
     }
     /* The plan starts last: a continuation may run at once and end `slot` elsewhere, so a deferred
      * step is not touched any more (mutant TOUCH). */
@@ -377,16 +408,23 @@ static void worker_run_tracked(struct worker *worker, uint32_t slot) {
     if (graph_has(graph, slot, GRAPH_TRACKED)) {
         graph->hooks.enter(graph->hooks.context, &worker->frame);
     }
-    outcome = worker_judge(worker, worker_invoke(worker, &value));
-    worker_cross(worker, slot, outcome, value);
+    outcome = worker_invoke(worker, kind_function(graph_kind(graph, slot)), &value);
+    worker_cross(worker, slot, worker_judge(worker, outcome), value);
 }
 
 uint32_t swarm__worker_stop(struct worker *worker, uint32_t slot, bool cancelled) {
-    if (graph_has(worker->graph, slot, GRAPH_TRACKED | GRAPH_CONTINUES)) {
+    uint32_t kind = graph_kind(worker->graph, slot) & ~((uint32_t)GRAPH_SPOILT << 20);
+
+    if ((kind_flags(kind) & (GRAPH_TRACKED | GRAPH_CONTINUES)) != 0) {
         swarm__graph_post(worker->graph, slot); /* the turn ends it, and whom it continues */
         return NONE32;
     }
-    return worker_end(worker, slot, cancelled ? SWARM_STEP_CANCELLED : SWARM_STEP_SKIPPED, NONE32);
+    if (cancelled) {
+        worker->stopped++;
+    } else {
+        worker->skipped++;
+    }
+    return worker_end(worker, slot, kind, cancelled ? SWARM_STEP_CANCELLED : SWARM_STEP_SKIPPED);
 }
 
 static uint32_t worker_run_special(struct worker *worker, uint32_t slot) {
@@ -407,32 +445,29 @@ static uint32_t worker_run_special(struct worker *worker, uint32_t slot) {
         return NONE32;
     }
     worker_frame(worker, slot, graph->argument[slot]);
-    outcome = worker_invoke(worker, &value);
+    outcome = worker_invoke(worker, kind_function(graph_kind(graph, slot)), &value);
     return swarm__worker_settle(worker, slot, outcome, value);
 }
 
 /* Runs one step and returns what to run next. */
 static inline uint32_t worker_run(struct worker *worker, uint32_t slot) {
     struct graph *graph = worker->graph;
-    uint32_t scope = graph->scope[slot];
+    uint32_t kind = graph_kind(graph, slot);
     uint64_t value;
     swarm_outcome outcome;
 
     worker->ran++;
-    worker_enter_scope(worker, scope);
-    if ((kind_flags(graph_kind(graph, slot)) & ~(uint32_t)GRAPH_STATIC) != 0) {
+    worker_enter_scope(worker, graph->scope[slot]);
+    if ((kind_flags(kind) & ~(uint32_t)GRAPH_STATIC) != 0 || worker_cancelled(worker)) {
         return worker_run_special(worker, slot);
     }
-    if (graph_scope_cancelled(graph, scope)) {
-        return worker_end(worker, slot, SWARM_STEP_CANCELLED, NONE32);
-    }
     worker_frame(worker, slot, graph->argument[slot]);
-    outcome = worker_invoke(worker, &value);
+    outcome = worker_invoke(worker, kind_function(kind), &value);
     if (outcome != SWARM_OUTCOME_OK || worker->frame.plan != NULL || worker->frame.broken) {
         return swarm__worker_settle(worker, slot, outcome, value);
     }
     graph->output[slot] = value;
-    return worker_end(worker, slot, SWARM_STEP_OK, NONE32);
+    return worker_end(worker, slot, kind, SWARM_STEP_OK);
 }
 
 /* ---- finding work */

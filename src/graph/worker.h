@@ -29,8 +29,9 @@ struct worker {
     uint64_t ended;   /* steps of `scope` that ended here and are still in its open count */
     uint64_t skipped; /* of these: not run, by why; the others went well */
     uint64_t stopped;
-    uint64_t freed; /* slots given back and still in graph->live */
-    uint32_t scope; /* whose steps the counts are of */
+    uint64_t freed;         /* slots given back and still in graph->live */
+    struct scope *scope_at; /* &graph->scopes[scope] */
+    uint32_t scope;         /* whose steps the counts are of */
     uint32_t index;
     uint32_t ran; /* steps run in this call of graph_work */
     unsigned char apart[ATOMIC_LINE];
