@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """fleet.py [LIBRARY]: swarm from Python, with nothing but ctypes.
 
