@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define WORKERS_LIMIT 1024u
-#define STEPS_LIMIT (1u << 30)
+#define STEPS_LIMIT ((1u << 30) - 1)
 #define EDGES_LIMIT 0x7ffffffeu
 #define FUNCTIONS_LIMIT 65535u
 #define LOG_DEFAULT (1u << 20)
