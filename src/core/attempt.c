@@ -288,7 +288,8 @@ swarm_status swarm_complete(swarm *sw, const swarm_completion *completion) {
     uint32_t index;
 
     if (sw == NULL || completion == NULL || completion->outcome > SWARM_OUTCOME_REFUSED ||
-        completion->result.confidence_ppm > MILLION) {
+        completion->reserved != 0 || completion->result.confidence_ppm > MILLION ||
+        (completion->result.bytes == NULL && completion->result.size != 0)) {
         return SWARM_E_INVALID;
     }
     handle = completion->attempt.id;

@@ -46,9 +46,9 @@ uint32_t swarm__backend_add(struct dispatch *d, const swarm_backend *table,
 static bool profile_check(const struct dispatch *d, const swarm_profile_spec *spec,
                           swarm_error *out_error) {
     if (spec == NULL || spec->name == NULL || (spec->skills == NULL && spec->skills_count != 0) ||
-        spec->cost > COST_MAX) {
+        spec->cost > COST_MAX || spec->reserved != 0) {
         swarm__refuse(out_error, SWARM_E_INVALID,
-                      "profile: no name, no skills, or cost above 10^6");
+                      "profile: no name, no skills, cost above 10^6, or reserved is not 0");
         return false;
     }
     if (spec->backend.id == 0 || spec->backend.id > d->backends_count) {
