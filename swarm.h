@@ -296,7 +296,7 @@ typedef struct swarm_config {
                                        worker should work; may be null; must not call the swarm */
     void *wakeup_context;          /* first argument of wakeup */
     uint64_t seed;                 /* of every random stream that is not a run's own */
-    uint64_t log_bytes;            /* ring of the event log; default 1 MiB, least 4 KiB;
+    uint64_t log_bytes;            /* ring of the event log; default 1 MiB, least 8 KiB;
                                        SWARM_NEVER: no log and no hash */
     uint64_t cancel_grace_ns;      /* how long a cancelled attempt may keep its agent and permits
                                        without an answer; default 10 s */
@@ -304,7 +304,7 @@ typedef struct swarm_config {
     uint32_t flags;                /* SWARM_CONFIG_*, or 0 */
     uint32_t workers_max;          /* worker indices 0..n-1; default 8, at most 1024 */
     uint32_t runs_max;             /* runs not yet forgotten; default 16 */
-    uint32_t steps_max;            /* live steps; default 16,384, at most 2^30 */
+    uint32_t steps_max;            /* live steps; default 16,384, below 2^30 */
     uint32_t edges_max;     /* edges of live steps; default 4 * steps_max, at most 2^31 - 2 */
     uint32_t tracked_max;   /* live steps with a record in dispatch: agent steps and call
                                        steps added by swarm_step_add; default steps_max / 2 */
@@ -337,13 +337,14 @@ enum {
                                64 and 8 */
 };
 
-/* Bytes that swarm_new needs for this configuration, in *out_bytes. INVALID names the bad field;
- * OVERFLOW when the size does not fit size_t. [pure] */
+/* Bytes that swarm_new needs for this configuration, in *out_bytes. INVALID: a field is out of
+ * range; MISMATCH: size or version are another header's; OVERFLOW: the size does not fit size_t.
+ * [pure] */
 SWARM_API swarm_status swarm_memory_size(const swarm_config *config, size_t *out_bytes);
 
 /* Makes a swarm in config->memory, or in one block from the host's allocator; the caller holds
- * the turn. INVALID, OVERFLOW as above; FULL when the block is too small or there is none;
- * MISMATCH when size or version are another header's. [pure] */
+ * the turn. INVALID, MISMATCH, OVERFLOW as above; FULL when the block is too small or there is
+ * none. [pure] */
 SWARM_API swarm_status swarm_new(const swarm_config *config, swarm **out_swarm);
 
 /* Stops every start. AGAIN while attempts are in flight or call steps run: go on driving and call
@@ -789,8 +790,9 @@ typedef struct swarm_completion {
 
 /* Answers an attempt, in any order, from any thread, without blocking. OK: taken over, and
  * exactly one RELEASE follows when bytes were lent, also if the attempt has been superseded
- * meanwhile. DUPLICATE: answered before; STALE: no such attempt; INVALID: outcome or confidence
- * out of range; for these three nothing was taken over. [any] */
+ * meanwhile. DUPLICATE: answered before; STALE: no such attempt, or its answer was applied;
+ * INVALID: outcome or confidence out of range, a size without bytes, reserved not 0; for these
+ * three nothing was taken over. [any] */
 SWARM_API swarm_status swarm_complete(swarm *sw, const swarm_completion *completion);
 
 /* When swarm_advance must be called again at the latest, in ns; SWARM_NEVER when only an event can
