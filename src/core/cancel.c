@@ -46,10 +46,8 @@ swarm_status swarm_agent_cancel(swarm *sw, swarm_agent agent) {
     if (sw == NULL) {
         return SWARM_E_INVALID;
     }
-    /* Whether the agent exists only the turn knows; the index is what can be checked here. */
-    return agent.id == 0 || agent.id > sw->config.agents_max
-               ? SWARM_E_STALE
-               : command_post(sw, CANCEL_AGENT, agent.id);
+    return agent_exists(&sw->dispatch, agent.id) ? command_post(sw, CANCEL_AGENT, agent.id)
+                                                 : SWARM_E_STALE;
 }
 
 swarm_status swarm_run_cancel(swarm *sw, swarm_run run) {
@@ -125,10 +123,8 @@ static void cancel_run(swarm *sw, uint32_t index) {
 }
 
 static void cancel_agent(swarm *sw, uint32_t agent) {
-    if (agent < sw->dispatch.agents_count) {
-        sw->round.sweep = 0;
-        sw->round.sweep_agent = agent;
-    }
+    sw->round.sweep = 0;
+    sw->round.sweep_agent = agent;
 }
 
 /* The run that the command is about, for its event; the id that it logs. */

@@ -123,10 +123,11 @@ struct swarm {
     struct park_host bell_host;
     swarm_error fault;
     uint64_t *function_names;
-    uint32_t functions_count;
+    atomic_u32 functions_count; /* any thread reads it, the turn adds */
     uint32_t scopes_free; /* pooled scopes, by scope.next */
     uint32_t scopes_fresh;
     bool draining;
+    bool driving; /* in a drive: another one inside it is refused */
     uint64_t memory;
 };
 

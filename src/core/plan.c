@@ -108,6 +108,11 @@ swarm_plan *swarm_call_plan(const swarm_call *call) {
 
 /* ---- steps */
 
+/* Acquire: pairs with the release store of swarm_function_add; a worker may be filling the plan. */
+static bool function_exists(const swarm *sw, swarm_function function) {
+    return function.id != 0 && function.id <= ATOMIC_LOAD(&sw->functions_count, acquire);
+}
+
 static const char *spec_fault(const swarm_step_spec *spec) {
     bool is_call = spec->function.id != 0;
 
@@ -144,7 +149,7 @@ static bool needs_fill(swarm_plan *plan, const swarm_step_spec *spec, struct dem
     for (uint32_t i = 0; i < spec->needs_count; i++) {
         uint64_t id = spec->needs[i].permit.id;
 
-        if (id == 0 || id > d->permits_count) {
+        if (!permit_exists(d, id)) {
             plan_refuse(plan, SWARM_E_MISSING, "step: no such permit");
             return false;
         }
@@ -169,7 +174,7 @@ static uint32_t demand_fill(swarm_plan *plan, const swarm_step_spec *spec) {
     struct dispatch *d = &plan->sw->dispatch;
     uint32_t demand;
 
-    if (spec->agent.id > d->agents_count) {
+    if (spec->agent.id != 0 && !agent_exists(d, spec->agent.id)) {
         plan_refuse(plan, SWARM_E_STALE, "step: no such agent");
         return NONE32;
     }
@@ -269,7 +274,8 @@ swarm_step swarm_step_add(swarm_plan *plan, const swarm_step_spec *spec) {
     }
     spec = spec == NULL ? &defaults : spec;
     fault = spec_fault(spec);
-    if (fault != NULL || spec->function.id > plan->sw->functions_count) {
+    if (fault != NULL ||
+        (spec->function.id != 0 && !function_exists(plan->sw, spec->function))) {
         plan_refuse(plan, fault != NULL ? SWARM_E_INVALID : SWARM_E_MISSING,
                     fault != NULL ? fault : "step: no such function");
         return none;
@@ -295,8 +301,8 @@ swarm_step swarm_step_add(swarm_plan *plan, const swarm_step_spec *spec) {
 }
 
 /* Refuses a function that does not exist. */
-static bool function_exists(swarm_plan *plan, swarm_function function) {
-    if (function.id == 0 || function.id > plan->sw->functions_count) {
+static bool function_check(swarm_plan *plan, swarm_function function) {
+    if (!function_exists(plan->sw, function)) {
         plan_refuse(plan, SWARM_E_MISSING, "call: no such function");
         return false;
     }
@@ -318,7 +324,7 @@ static swarm_step plain_added(swarm_plan *plan, uint32_t slot) {
 swarm_step swarm_call_add(swarm_plan *plan, swarm_function function, uint64_t argument) {
     const swarm_step none = {0};
 
-    if (!plan_is_usable(plan) || !function_exists(plan, function)) {
+    if (!plan_is_usable(plan) || !function_check(plan, function)) {
         return none;
     }
     return plain_added(plan,
@@ -329,7 +335,7 @@ swarm_step swarm_range_add(swarm_plan *plan, swarm_function function, uint64_t f
                            uint64_t count) {
     const swarm_step none = {0};
 
-    if (!plan_is_usable(plan) || !function_exists(plan, function)) {
+    if (!plan_is_usable(plan) || !function_check(plan, function)) {
         return none;
     }
     return plain_added(

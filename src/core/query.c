@@ -113,7 +113,7 @@ swarm_status swarm_agent_usage(swarm *sw, swarm_agent agent, uint64_t *out_attem
     if (!swarm__owned(sw)) {
         return sw == NULL ? SWARM_E_INVALID : SWARM_E_BUSY;
     }
-    if (agent.id == 0 || agent.id > sw->dispatch.agents_count) {
+    if (!agent_exists(&sw->dispatch, agent.id)) {
         return SWARM_E_STALE;
     }
     if (out_attempts == NULL || out_busy_ns == NULL) {

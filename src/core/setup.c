@@ -419,7 +419,7 @@ swarm_status swarm_agent_withdraw(swarm *sw, swarm_agent agent) {
     if (!swarm__owned(sw)) {
         return sw == NULL ? SWARM_E_INVALID : SWARM_E_BUSY;
     }
-    if (agent.id == 0 || agent.id > sw->dispatch.agents_count) {
+    if (!agent_exists(&sw->dispatch, agent.id)) {
         return SWARM_E_STALE;
     }
     swarm__agent_withdraw(&sw->dispatch, (uint32_t)agent.id - 1);
@@ -431,18 +431,20 @@ swarm_status swarm_agent_withdraw(swarm *sw, swarm_agent agent) {
 
 static const char *permit_fault(const struct dispatch *d, const char *name, uint64_t capacity,
                                 swarm_status *out_status) {
+    uint32_t count = ATOMIC_LOAD(&d->permits_count, relaxed); /* only the turn adds */
+
     *out_status = SWARM_E_INVALID;
     if (name == NULL || capacity == 0) {
         return "permit: no name, or a capacity of 0";
     }
-    for (uint32_t i = 0; i < d->permits_count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         if (d->permits[i].name == hash_text64(name)) {
             *out_status = SWARM_E_DUPLICATE;
             return "permit: the name is taken";
         }
     }
     *out_status = SWARM_E_FULL;
-    return d->permits_count == d->config->permits_max ? "permit: raise config.permits_max" : NULL;
+    return count == d->config->permits_max ? "permit: raise config.permits_max" : NULL;
 }
 
 swarm_permit swarm_permit_add(swarm *sw, const char *name, uint64_t capacity) {
@@ -451,6 +453,7 @@ swarm_permit swarm_permit_add(swarm *sw, const char *name, uint64_t capacity) {
     swarm_status status;
     const char *fault;
     struct dispatch *d;
+    uint32_t index;
 
     if (!setup_begin(sw, &error)) {
         return id;
@@ -462,28 +465,31 @@ swarm_permit swarm_permit_add(swarm *sw, const char *name, uint64_t capacity) {
         setup_failed(sw, &error);
         return id;
     }
-    d->permits[d->permits_count].name = hash_text64(name);
-    d->permits[d->permits_count].capacity = capacity;
-    d->permits[d->permits_count].used = 0;
-    id.id = ++d->permits_count;
+    index = ATOMIC_LOAD(&d->permits_count, relaxed);
+    d->permits[index].name = hash_text64(name);
+    d->permits[index].capacity = capacity;
+    d->permits[index].used = 0;
+    ATOMIC_STORE(&d->permits_count, index + 1, release); /* pairs with permit_exists */
+    id.id = (uint64_t)index + 1;
     return id;
 }
 
 static const char *function_fault(const swarm *sw, const char *name, swarm_call_function *function,
                                   swarm_status *out_status) {
+    uint32_t count = ATOMIC_LOAD(&sw->functions_count, relaxed); /* only the turn adds */
+
     *out_status = SWARM_E_INVALID;
     if (name == NULL || function == NULL) {
         return "function: null, or without a name";
     }
-    for (uint32_t i = 0; i < sw->functions_count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         if (sw->function_names[i] == hash_text64(name)) {
             *out_status = SWARM_E_DUPLICATE;
             return "function: the name is taken";
         }
     }
     *out_status = SWARM_E_FULL;
-    return sw->functions_count == sw->config.functions_max ? "function: raise config.functions_max"
-                                                           : NULL;
+    return count == sw->config.functions_max ? "function: raise config.functions_max" : NULL;
 }
 
 swarm_function swarm_function_add(swarm *sw, const char *name, swarm_call_function *function,
@@ -492,6 +498,7 @@ swarm_function swarm_function_add(swarm *sw, const char *name, swarm_call_functi
     swarm_error error;
     swarm_status status;
     const char *fault;
+    uint32_t index;
 
     if (!setup_begin(sw, &error)) {
         return id;
@@ -502,8 +509,10 @@ swarm_function swarm_function_add(swarm *sw, const char *name, swarm_call_functi
         setup_failed(sw, &error);
         return id;
     }
-    sw->function_names[sw->functions_count] = hash_text64(name);
-    swarm__graph_function_set(&sw->graph, sw->functions_count, function, context);
-    id.id = ++sw->functions_count;
+    index = ATOMIC_LOAD(&sw->functions_count, relaxed);
+    sw->function_names[index] = hash_text64(name);
+    swarm__graph_function_set(&sw->graph, index, function, context);
+    ATOMIC_STORE(&sw->functions_count, index + 1, release); /* pairs with function_exists */
+    id.id = (uint64_t)index + 1;
     return id;
 }

@@ -153,7 +153,7 @@ static void agent_place(struct dispatch *d, uint32_t index) {
 
 uint32_t swarm__agent_add(struct dispatch *d, uint32_t profile, uint32_t count,
                           swarm_error *out_error) {
-    uint32_t first = d->agents_count;
+    uint32_t first = ATOMIC_LOAD(&d->agents_count, relaxed); /* only the turn adds */
 
     if (count == 0) {
         swarm__refuse(out_error, SWARM_E_INVALID, "agent: the count is 0");
@@ -163,7 +163,6 @@ uint32_t swarm__agent_add(struct dispatch *d, uint32_t profile, uint32_t count,
         swarm__refuse(out_error, SWARM_E_FULL, "agent: raise config.agents_max");
         return NONE32;
     }
-    d->agents_count += count;
     d->profiles[profile].agents += count;
     for (uint32_t i = first; i < first + count; i++) {
         memset(&d->agents[i], 0, sizeof d->agents[i]);
@@ -171,6 +170,7 @@ uint32_t swarm__agent_add(struct dispatch *d, uint32_t profile, uint32_t count,
         heap_node_init(d->agent_nodes, i);
         agent_place(d, i);
     }
+    ATOMIC_STORE(&d->agents_count, first + count, release); /* pairs with agent_exists */
     return first;
 }
 

@@ -230,14 +230,24 @@ struct dispatch {
     uint32_t demands_ready;         /* root of the heap of demands that may start their head */
     uint32_t demand_mask, key_mask; /* chains - 1 */
     uint32_t profiles_version;
-    atomic_u32 skills_count; /* read by workers that fill plans */
-    uint32_t profiles_count, agents_count, permits_count, backends_count;
+    atomic_u32 skills_count, agents_count, permits_count; /* any thread reads, the turn adds */
+    uint32_t profiles_count, backends_count;
     uint32_t requests_first, requests_last; /* queue of attempts */
     uint32_t releases_first, releases_last; /* list of tracked steps with a RELEASE to take */
     uint64_t ready_sequence;
     uint64_t ready_count;
     const swarm_config *config; /* with defaults filled in */
 };
+
+/* Whether there is such an agent, such a permit. Any thread. Acquire: pairs with the release store
+ * of whoever added it, so that what stands behind the handle can be read. */
+static inline bool agent_exists(const struct dispatch *d, uint64_t id) {
+    return id != 0 && id <= ATOMIC_LOAD(&d->agents_count, acquire);
+}
+
+static inline bool permit_exists(const struct dispatch *d, uint64_t id) {
+    return id != 0 && id <= ATOMIC_LOAD(&d->permits_count, acquire);
+}
 
 static inline uint32_t timer_of_attempt(const struct dispatch *d, uint32_t attempt) {
     return d->config->tracked_max + attempt;
