@@ -821,7 +821,9 @@ enum {
  * Drives everything by the host's clock until all runs have ended: runs call steps on this thread
  * and `workers` more, pumps the backends, reads out the log, sleeps when there is nothing to do. OK
  * when all runs have ended; STALLED when nothing can move them and no attempt is in flight (an open
- * run with nothing to do counts); TIMED_OUT at until_ns; AGAIN when the writer refused. UNSUPPORTED
+ * run with nothing to do counts, and so do ready steps after swarm_drain); TIMED_OUT at until_ns;
+ * AGAIN when the writer refused, and after an INSTANT with more to come; BUSY inside a drive; INVALID
+ * for unknown flags or as many workers as workers_max. UNSUPPORTED
  * without a clock, or without threads when some are asked for. Other threads may take the turn
  * between two rounds. [owner]
  */

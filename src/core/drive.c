@@ -202,6 +202,9 @@ static swarm_status drive_begin(struct drive *drive, swarm *sw,
     if (!swarm__owned(sw)) {
         return sw == NULL ? SWARM_E_INVALID : SWARM_E_BUSY;
     }
+    if (sw->driving) {
+        return SWARM_E_BUSY; /* from a call step or a backend of the drive under way */
+    }
     drive->sw = sw;
     drive->options = options == NULL ? &defaults : options;
     if (drive->options->workers >= sw->config.workers_max ||
@@ -217,6 +220,7 @@ static void drive_end(struct drive *drive) {
     if (drive->is_threaded) {
         threads_stop(drive, drive->workers - 1);
     }
+    drive->sw->driving = false;
 }
 
 /* ---- virtual time */
@@ -307,13 +311,21 @@ static swarm_status sim_loop(struct drive *drive, uint64_t now_ns, uint64_t unti
 }
 
 static uint64_t until_of(const swarm_drive_options *options) {
-    return options->until_ns == 0 ? SWARM_NEVER : options->until_ns;
+    return options->until_ns == 0            ? SWARM_NEVER
+           : options->until_ns == SWARM_ZERO ? 0
+                                             : options->until_ns;
+}
+
+/* Time does not run backwards, so zero and the default are both the last time. */
+static uint64_t start_of(const swarm *sw, const swarm_drive_options *options) {
+    bool is_last = options->start_ns == SWARM_ZERO || options->start_ns < sw->now_ns;
+
+    return is_last ? sw->now_ns : options->start_ns;
 }
 
 swarm_status swarm_sim_drive(swarm *sw, const swarm_drive_options *options) {
     struct drive drive = {0};
     swarm_status status = drive_begin(&drive, sw, options);
-    uint64_t now_ns;
 
     if (status == SWARM_OK) {
         status = threads_start(&drive);
@@ -321,8 +333,8 @@ swarm_status swarm_sim_drive(swarm *sw, const swarm_drive_options *options) {
     if (status != SWARM_OK) {
         return status;
     }
-    now_ns = drive.options->start_ns > sw->now_ns ? drive.options->start_ns : sw->now_ns;
-    status = sim_loop(&drive, now_ns, until_of(drive.options));
+    sw->driving = true;
+    status = sim_loop(&drive, start_of(sw, drive.options), until_of(drive.options));
     drive_end(&drive);
     return status;
 }
@@ -415,6 +427,7 @@ swarm_status swarm_drive(swarm *sw, const swarm_drive_options *options) {
     if (status != SWARM_OK) {
         return status;
     }
+    sw->driving = true;
     status = real_loop(&drive, until_of(drive.options));
     drive_end(&drive);
     return status;
