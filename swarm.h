@@ -499,12 +499,13 @@ typedef struct swarm_run_spec {
     uint32_t flags;        /* SWARM_RUN_*, or 0 */
 } swarm_run_spec;
 
-/* Opens a run. Null handle: INVALID, DUPLICATE key, FULL (runs_max). [owner] */
+/* Opens a run. Null handle: INVALID, DUPLICATE key, FULL (runs_max), AGAIN (read out the log and
+ * advance first). [owner] */
 SWARM_API swarm_run swarm_run_open(swarm *sw, const swarm_run_spec *spec);
 
 /* Promises that no more plans come from the owner; steps of the run may still add. The run ends
  * when it is closed and nothing of it is left to do. A static run is closed by its commit.
- * Closing twice is fine. STALE. [owner] */
+ * Closing twice is fine. STALE; AGAIN as in swarm_run_open. [owner] */
 SWARM_API swarm_status swarm_run_close(swarm *sw, swarm_run run);
 
 /* Cancels whatever has not ended, and closes the run, as swarm_step_cancel does. Attempts in flight
@@ -514,15 +515,17 @@ SWARM_API swarm_status swarm_run_cancel(swarm *sw, swarm_run run);
 
 /* Starts a static run again, from the first step, without building it again. BUSY until it
  * ended, and until the RELEASE requests of its outputs have been taken; FROZEN for a growing
- * run. Its handles stay valid; ordinals, hash and report start anew. [owner] */
+ * run; STALE; AGAIN as in swarm_run_open. Its handles stay valid; ordinals, hash and report start
+ * anew. [owner] */
 SWARM_API swarm_status swarm_run_again(swarm *sw, swarm_run run);
 
 /* Lets go of a run that has ended: its steps, outputs (RELEASE requests follow) and report. BUSY
- * while it goes on or one of its attempts is in flight. [owner] */
+ * while it goes on, one of its attempts is in flight, a plan for it is open, or a round waits for
+ * room in the log. STALE. [owner] */
 SWARM_API swarm_status swarm_run_forget(swarm *sw, swarm_run run);
 
-/* Raises or lowers a run's caps; what was admitted stays. 0 leaves a cap as it is. STALE.
- * [owner] */
+/* Raises or lowers a run's caps; what was admitted stays. 0 leaves a cap as it is,
+ * SWARM_ZERO is 0. STALE; AGAIN as in swarm_run_open. [owner] */
 SWARM_API swarm_status swarm_run_limits(swarm *sw, swarm_run run, uint64_t steps_max,
                                         uint64_t attempts_max);
 
@@ -650,7 +653,7 @@ SWARM_API swarm_step swarm_range_add(swarm_plan *plan, swarm_function function, 
  * edge, SWARM_ZERO a timer of 0 ns, which fires after all completions of its instant; an edge with
  * a delay joins two steps that were added by swarm_step_add, else INVALID). `from` may be a step of
  * an earlier plan of the same growing run, ended or not; `to` must be a step of this plan (else
- * FROZEN, or STARTED when it has begun). A repeated edge counts once. If `from` ends otherwise than
+ * FROZEN, or STARTED when it has ended). A repeated edge counts once. If `from` ends otherwise than
  * OK, `to` is SKIPPED. INVALID, STALE, CYCLE (also for a self-edge), FULL (edges_max, delays_max,
  * inputs_max). The status is that of the plan's first error. [owner] or [call]
  */
@@ -665,12 +668,13 @@ SWARM_API swarm_status swarm_edge_add(swarm_plan *plan, swarm_step from, swarm_s
 SWARM_API swarm_status swarm_plan_continue(swarm_plan *plan, swarm_step step);
 
 /* Applies the plan: all of it, or nothing and the first error in *out_error (may be null).
- * Either way the plan is gone. An empty plan changes nothing. AGAIN, the plan kept, when the
- * log's ring has no room: read it out and call again. Null gives INVALID. [owner]; a call step's
- * plan is committed by its return. */
+ * Either way the plan is gone. An empty plan changes nothing. FROZEN when its run was closed or
+ * cancelled meanwhile. AGAIN, the plan kept, when the log's ring has no room, or a round waits for
+ * room: read it out, advance and call again. INVALID for null, a plan that is gone, and a call
+ * step's, which is committed by its return. [owner] */
 SWARM_API swarm_status swarm_plan_commit(swarm_plan *plan, swarm_error *out_error);
 
-/* Gives the plan up. [owner] */
+/* Gives the plan up. INVALID as for swarm_plan_commit. [owner] */
 SWARM_API swarm_status swarm_plan_drop(swarm_plan *plan);
 
 /* ----------------------------------------------------------------------------- steps, from
@@ -736,7 +740,8 @@ SWARM_API bool swarm_call_cancelled(const swarm_call *call);
  * agent, whose steps are tried again elsewhere under their retry rules, as if LOST. The cancel is
  * applied by the next round, where a completion of the same instant wins over it; between its
  * return and that round nothing at all is started. Idempotent: what has ended stays as it is.
- * Attempts in flight are handled as in swarm_run_cancel. STALE; FULL (commands_max). [any]
+ * Attempts in flight are handled as in swarm_run_cancel. STALE, also for a step whose plan is not
+ * applied yet; FULL (commands_max). [any]
  */
 SWARM_API swarm_status swarm_step_cancel(swarm *sw, swarm_step step);
 

@@ -132,6 +132,13 @@ static swarm_status admit(swarm_plan *plan) {
     if (plan->graph.error.status != SWARM_OK) {
         return plan->graph.error.status;
     }
+    if (plan->graph.caller == NONE32 && plan->sw->dispatch.runs[plan->run].closed) {
+        refuse(plan, SWARM_E_FROZEN, "plan: the run was closed meanwhile");
+        return SWARM_E_FROZEN;
+    }
+    if (plan->graph.caller == NONE32 && plan->sw->round.phase != ROUND_IDLE) {
+        return SWARM_E_AGAIN; /* a round that waits for the log goes on first */
+    }
     if (!swarm__plan_room(plan, &never)) {
         if (!never) {
             return SWARM_E_AGAIN;
@@ -436,6 +443,7 @@ swarm_status swarm_plan_commit(swarm_plan *plan, swarm_error *out_error) {
         status = swarm__plan_apply(plan);
         error = plan->graph.error;
         error.status = status;
+        error.text = status == SWARM_E_AGAIN ? "plan: read out the log and advance first" : error.text;
     }
     if (status == SWARM_OK && plan->graph.is_static) {
         plan->sw->dispatch.runs[plan->run].closed = true;

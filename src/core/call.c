@@ -181,7 +181,7 @@ swarm_status swarm_call_input(const swarm_call *call, uint32_t index, swarm_resu
 }
 
 swarm_status swarm_input(swarm *sw, swarm_step step, uint32_t index, swarm_result *out_result) {
-    uint32_t slot = sw == NULL ? NONE32 : swarm__graph_find(&sw->graph, step);
+    uint32_t slot = sw == NULL ? NONE32 : swarm__step_find(sw, step);
     struct input_cursor start = {NONE32, 0};
 
     if (slot == NONE32) {

@@ -29,17 +29,16 @@ swarm_status swarm_step_cancel(swarm *sw, swarm_step step) {
     if (sw == NULL) {
         return SWARM_E_INVALID;
     }
-    return swarm__graph_find(&sw->graph, step) == NONE32 ? SWARM_E_STALE
-                                                         : command_post(sw, CANCEL_STEP, step.id);
+    return swarm__step_find(sw, step) == NONE32 ? SWARM_E_STALE
+                                                : command_post(sw, CANCEL_STEP, step.id);
 }
 
 swarm_status swarm_subtree_cancel(swarm *sw, swarm_step step) {
     if (sw == NULL) {
         return SWARM_E_INVALID;
     }
-    return swarm__graph_find(&sw->graph, step) == NONE32
-               ? SWARM_E_STALE
-               : command_post(sw, CANCEL_SUBTREE, step.id);
+    return swarm__step_find(sw, step) == NONE32 ? SWARM_E_STALE
+                                                : command_post(sw, CANCEL_SUBTREE, step.id);
 }
 
 swarm_status swarm_agent_cancel(swarm *sw, swarm_agent agent) {

@@ -144,6 +144,8 @@ void swarm__step_ready(swarm *sw, uint32_t tracked);
 void swarm__step_end(swarm *sw, uint32_t tracked, uint32_t state, swarm_status reason);
 void swarm__step_finish(swarm *sw, uint32_t tracked);
 void swarm__step_unref(swarm *sw, uint32_t slot);
+/* The slot of a step whose plan was applied, or NONE32. Any thread. */
+uint32_t swarm__step_find(const swarm *sw, swarm_step step);
 void swarm__step_recycle(swarm *sw, uint32_t slot);
 void swarm__step_free(swarm *sw, uint32_t tracked);
 void swarm__plain_end(swarm *sw, uint32_t slot, uint32_t state, uint64_t value);

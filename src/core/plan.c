@@ -350,7 +350,10 @@ static bool delay_add(swarm_plan *plan, swarm_step from, swarm_step to, uint64_t
     uint32_t a = swarm__graph_find(&sw->graph, from), b = swarm__graph_find(&sw->graph, to), index;
 
     if (a == NONE32 || b == NONE32) {
-        plan_refuse(plan, SWARM_E_STALE, "edge: no such step");
+        bool is_null = from.id == 0 || to.id == 0;
+
+        plan_refuse(plan, is_null ? SWARM_E_INVALID : SWARM_E_STALE,
+                    is_null ? "edge: an end is the null handle" : "edge: no such step");
         return false;
     }
     if (!graph_has(&sw->graph, a, GRAPH_TRACKED) || !graph_has(&sw->graph, b, GRAPH_TRACKED)) {
@@ -371,11 +374,17 @@ static bool delay_add(swarm_plan *plan, swarm_step from, swarm_step to, uint64_t
     return true;
 }
 
+/* Why a plan is not usable. */
+static swarm_status plan_status(const swarm_plan *plan) {
+    if (plan == NULL || !plan->open) {
+        return SWARM_E_INVALID;
+    }
+    return plan->graph.error.status != SWARM_OK ? plan->graph.error.status : SWARM_E_BUSY;
+}
+
 swarm_status swarm_edge_add(swarm_plan *plan, swarm_step from, swarm_step to, uint64_t delay_ns) {
     if (!plan_is_usable(plan)) {
-        return plan == NULL || !plan->open            ? SWARM_E_INVALID
-               : plan->graph.error.status != SWARM_OK ? plan->graph.error.status
-                                                      : SWARM_E_BUSY;
+        return plan_status(plan);
     }
     if (delay_ns == 0 || delay_add(plan, from, to, delay_ns)) {
         swarm__graph_plan_edge(&plan->graph, from, to, delay_ns != 0);
@@ -385,7 +394,7 @@ swarm_status swarm_edge_add(swarm_plan *plan, swarm_step from, swarm_step to, ui
 
 swarm_status swarm_plan_continue(swarm_plan *plan, swarm_step step) {
     if (!plan_is_usable(plan)) {
-        return plan == NULL || !plan->open ? SWARM_E_INVALID : plan->graph.error.status;
+        return plan_status(plan);
     }
     if (plan_is_of_owner(plan)) {
         plan_refuse(plan, SWARM_E_INVALID, "continue: only the plan of a call step has a caller");

@@ -75,6 +75,9 @@ swarm_status swarm_step_forget(swarm *sw, swarm_step step) {
     if (status != SWARM_OK) {
         return status;
     }
+    if (swarm__step_find(sw, step) == NONE32) {
+        return SWARM_E_STALE; /* its plan is not applied yet */
+    }
     if (graph_has(&sw->graph, slot, GRAPH_STATIC)) {
         return SWARM_E_FROZEN;
     }

@@ -47,6 +47,10 @@ static void run_begin(swarm *sw, uint32_t index) {
     log_open(sw, index);
 }
 
+static uint64_t cap_of(uint64_t given, uint64_t otherwise) {
+    return given == 0 ? otherwise : given == SWARM_ZERO ? 0 : given;
+}
+
 static void run_fill(swarm *sw, uint32_t index, const swarm_run_spec *spec) {
     struct run *run = &sw->dispatch.runs[index];
     uint32_t generation = ATOMIC_LOAD(&run->generation, relaxed);
@@ -54,8 +58,8 @@ static void run_fill(swarm *sw, uint32_t index, const swarm_run_spec *spec) {
     memset(run, 0, sizeof *run);
     run->key = spec->key;
     run->seed = spec->seed != 0 ? spec->seed : hash_mix64(sw->config.seed, sw->runs_opened + 1);
-    run->steps_max = spec->steps_max == 0 ? SWARM_NEVER : spec->steps_max;
-    run->attempts_max = spec->attempts_max == 0 ? SWARM_NEVER : spec->attempts_max;
+    run->steps_max = cap_of(spec->steps_max, SWARM_NEVER);
+    run->attempts_max = cap_of(spec->attempts_max, SWARM_NEVER);
     run->depth_max = spec->depth_max == 0 ? DEPTH_MAX : spec->depth_max;
     run->inflight_max = spec->inflight_max == 0 ? SWARM_NONE : spec->inflight_max;
     run->order = spec->order;
@@ -304,8 +308,8 @@ swarm_status swarm_run_limits(swarm *sw, swarm_run handle, uint64_t steps_max,
         return SWARM_E_AGAIN;
     }
     run = &sw->dispatch.runs[index];
-    run->steps_max = steps_max == 0 ? run->steps_max : steps_max;
-    run->attempts_max = attempts_max == 0 ? run->attempts_max : attempts_max;
+    run->steps_max = cap_of(steps_max, run->steps_max);
+    run->attempts_max = cap_of(attempts_max, run->attempts_max);
 
     uint64_t fields[2] = {run->steps_max, run->attempts_max};
 

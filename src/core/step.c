@@ -292,6 +292,18 @@ void swarm__step_recycle(swarm *sw, uint32_t slot) {
     swarm__graph_recycle(&sw->graph, slot);
 }
 
+uint32_t swarm__step_find(const swarm *sw, swarm_step step) {
+    const struct graph *graph = &sw->graph;
+    uint32_t slot = swarm__graph_find(graph, step);
+    const struct span *span;
+
+    if (slot == NONE32 || !graph_has(graph, slot, GRAPH_STATIC)) {
+        return slot == NONE32 || graph_has(graph, slot, GRAPH_STAGED) ? NONE32 : slot;
+    }
+    span = &graph->steps.spans[graph->scopes[graph->scope[slot]].run];
+    return slot - span->first < span->count ? slot : NONE32; /* empty until the plan is applied */
+}
+
 void swarm__step_unref(swarm *sw, uint32_t slot) {
     if (swarm__graph_unref(&sw->graph, slot)) {
         swarm__step_recycle(sw, slot);
