@@ -5,7 +5,6 @@
  * The host comes first because it asks the C library for more than C11 before any header is read.
  */
 #include "host/linux.c"
-#include "host/none.c"
 
 #include "graph/check.c"
 #include "graph/graph.c"

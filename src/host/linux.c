@@ -1,15 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * linux.c - the default host: the C allocator, the monotonic clock, POSIX threads, futexes.
+ * linux.c - the default host: the C allocator, the monotonic clock, POSIX threads, futexes. With
+ * -DSWARM_NO_HOST there is none: the caller brings memory, clock, threads and parking, or does
+ * without.
  *
  * A futex needs no state of ours: the kernel compares the word and goes to sleep as one step, which
  * is what park.h asks of `wait`. So the library has no writable globals here either.
  */
-#if !defined(SWARM_NO_HOST)
-
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+
+#include "../../swarm.h"
+
+#if defined(SWARM_NO_HOST)
+
+const swarm_host *swarm_host_default(void) {
+    return NULL;
+}
+
+#else
 
 #include <linux/futex.h>
 #include <pthread.h>
@@ -18,8 +28,6 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "../../swarm.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 #define WAIT_MAX_NS (UINT64_C(1000000) * SECOND_NS) /* what a timespec surely holds */
