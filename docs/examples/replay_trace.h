@@ -114,7 +114,8 @@ static inline bool trace_on_edge(struct trace *trace, const swarm_event *event,
                                  struct input_error *error) {
     struct input_edge edge = {.to = (uint32_t)event->step, .from = (uint32_t)event->field[0]};
     edge.delay = event->field[1] == 0 ? 0 : event->field[1] - 1;
-    if (event->step + 1 != trace->step_count || event->field[0] >= TRACE_NONE) {
+    if (event->step >= trace->step_count || event->step + 1 != trace->step_count ||
+        event->field[0] >= TRACE_NONE) {
         return trace_refuse(trace, error); /* the edges into a step follow it */
     }
     void *room = array_room(trace->edges, trace->edge_count, &trace->edge_room, sizeof edge);
