@@ -858,7 +858,8 @@ typedef struct swarm_stats {
     uint64_t memory;      /* bytes of the swarm's block */
 } swarm_stats;
 
-/* Writes the counters; each is right for itself, not all of one moment. [any] */
+/* Writes the counters, as of the last round, but `open`, `steps_live` and what an acknowledgement took
+ * off log_pending, which are of now. [any] */
 SWARM_API swarm_status swarm_stats_get(swarm *sw, swarm_stats *out_stats);
 
 /* Attempts an agent has started, and the ns it was busy, summed over its attempts. STALE.

@@ -67,6 +67,16 @@ static int64_t new_of(const swarm_config *config) {
     return status;
 }
 
+/* A swarm whose host lacks something. */
+static swarm *bare_swarm(const swarm_host *host) {
+    swarm_config config = config_of(64);
+    swarm *sw = NULL;
+
+    config.host = host;
+    CHECK_EQ(swarm_new(&config, &sw), SWARM_OK);
+    return sw;
+}
+
 #define CONFIG(text, want, ...)                                                                    \
     {text, want, {.size = sizeof(swarm_config), .version = SWARM_VERSION, __VA_ARGS__}}
 
@@ -408,6 +418,33 @@ REFUSES(swarm_stats_get, "null swarm", SWARM_E_INVALID,
 REFUSES(swarm_stats_get, "null result", SWARM_E_INVALID, swarm_stats_get(w->sw, NULL));
 AWAY(swarm_stats_get, SWARM_OK, swarm_stats_get(w->sw, &(swarm_stats){0}));
 
+/* What the loop of a caller looks at must be true before the first round, and after the last. */
+TEST(counters_between_rounds) {
+    swarm *sw = bare_swarm(&counting);
+    swarm_run run = swarm_run_open(sw, NULL);
+    unsigned char bytes[256];
+    swarm_stats stats;
+    size_t one;
+
+    CHECK_EQ(swarm_stats_get(sw, &stats), SWARM_OK);
+    CHECK_EQ(stats.open, 1);
+    CHECK_EQ(swarm_advance(sw, 1, NULL), SWARM_OK);
+    CHECK_EQ(swarm_run_close(sw, run), SWARM_OK);
+    CHECK_EQ(swarm_advance(sw, 2, NULL), SWARM_OK);
+    CHECK_EQ(swarm_stats_get(sw, &stats), SWARM_OK);
+    CHECK_EQ(stats.open, 0);
+    CHECK_EQ(swarm_log_read(sw, bytes, 1, &one), 0);
+    CHECK_EQ(swarm_log_read(sw, bytes, one, NULL), one);
+    CHECK_EQ(swarm_log_acknowledge(sw), SWARM_OK);
+    uint64_t all = stats.log_pending;
+    CHECK_EQ(swarm_stats_get(sw, &stats), SWARM_OK);
+    CHECK_EQ(stats.log_pending, all - one);
+    CHECK_EQ(log_empty(sw), all - one);
+    CHECK_EQ(swarm_stats_get(sw, &stats), SWARM_OK);
+    CHECK_EQ(stats.log_pending, 0);
+    CHECK_EQ(swarm_free(sw), SWARM_OK);
+}
+
 /* ---- the log, requests */
 
 static int64_t read_log(swarm *sw, void *buffer, size_t size) {
@@ -535,16 +572,6 @@ REFUSES(swarm_sim_drive, "workers absurd", SWARM_E_INVALID, SIMULATE(.workers = 
 REFUSES(swarm_sim_drive, "times of SWARM_ZERO", SWARM_E_TIMED_OUT,
         SIMULATE(.start_ns = SWARM_ZERO, .until_ns = SWARM_ZERO));
 AWAY(swarm_sim_drive, SWARM_E_BUSY, swarm_sim_drive(w->sw, NULL));
-
-/* A swarm whose host lacks something. */
-static swarm *bare_swarm(const swarm_host *host) {
-    swarm_config config = config_of(64);
-    swarm *sw = NULL;
-
-    config.host = host;
-    CHECK_EQ(swarm_new(&config, &sw), SWARM_OK);
-    return sw;
-}
 
 TEST(drives_without_a_host) {
     static swarm_host host;

@@ -96,6 +96,7 @@ static bool pump_log(struct drive *drive) {
         swarm__log_skip(&sw->log, size);
     }
     swarm__log_acknowledge(&sw->log);
+    ATOMIC_STORE(&sw->gauges.log_pending, sw->log.pending, relaxed); /* a gauge */
     swarm__release_held(sw);
     return true;
 }

@@ -191,6 +191,7 @@ swarm_status swarm_log_acknowledge(swarm *sw) {
         return sw == NULL ? SWARM_E_INVALID : SWARM_E_BUSY;
     }
     swarm__log_acknowledge(&sw->log);
+    ATOMIC_STORE(&sw->gauges.log_pending, sw->log.pending, relaxed); /* a gauge */
     swarm__release_held(sw);
     return SWARM_OK;
 }
