@@ -827,8 +827,8 @@ enum {
  * and `workers` more, pumps the backends, reads out the log, sleeps when there is nothing to do. OK
  * when all runs have ended; STALLED when nothing can move them and no attempt is in flight (an open
  * run with nothing to do counts, and so do ready steps after swarm_drain); TIMED_OUT at until_ns;
- * AGAIN when the writer refused, and after an INSTANT with more to come; BUSY inside a drive; INVALID
- * for unknown flags or as many workers as workers_max. UNSUPPORTED
+ * AGAIN when the writer refused, and after an INSTANT with more to come; BUSY inside a drive;
+ * INVALID for unknown flags or as many workers as workers_max. UNSUPPORTED
  * without a clock, or without threads when some are asked for. Other threads may take the turn
  * between two rounds. [owner]
  */
@@ -858,8 +858,8 @@ typedef struct swarm_stats {
     uint64_t memory;      /* bytes of the swarm's block */
 } swarm_stats;
 
-/* Writes the counters, as of the last round, but `open`, `steps_live` and what an acknowledgement took
- * off log_pending, which are of now. [any] */
+/* Writes the counters, as of the last round, but `open`, `steps_live` and what an acknowledgement
+ * took off log_pending, which are of now. [any] */
 SWARM_API swarm_status swarm_stats_get(swarm *sw, swarm_stats *out_stats);
 
 /* Attempts an agent has started, and the ns it was busy, summed over its attempts. STALE.

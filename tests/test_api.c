@@ -78,7 +78,11 @@ static swarm *bare_swarm(const swarm_host *host) {
 }
 
 #define CONFIG(text, want, ...)                                                                    \
-    {text, want, {.size = sizeof(swarm_config), .version = SWARM_VERSION, __VA_ARGS__}}
+    {                                                                                              \
+        text, want, {                                                                              \
+            .size = sizeof(swarm_config), .version = SWARM_VERSION, __VA_ARGS__                    \
+        }                                                                                          \
+    }
 
 static const swarm_host small_host = {.size = sizeof small_host - 1};
 
@@ -88,9 +92,15 @@ static const struct {
     swarm_config config;
 } configs[] = {
     {"all zero", SWARM_E_MISMATCH, {.size = 0}},
-    {"size too small", SWARM_E_MISMATCH, {.size = sizeof(swarm_config) - 1, .version = SWARM_VERSION}},
-    {"size too large", SWARM_E_MISMATCH, {.size = sizeof(swarm_config) + 8, .version = SWARM_VERSION}},
-    {"another version", SWARM_E_MISMATCH, {.size = sizeof(swarm_config), .version = SWARM_VERSION + 1}},
+    {"size too small",
+     SWARM_E_MISMATCH,
+     {.size = sizeof(swarm_config) - 1, .version = SWARM_VERSION}},
+    {"size too large",
+     SWARM_E_MISMATCH,
+     {.size = sizeof(swarm_config) + 8, .version = SWARM_VERSION}},
+    {"another version",
+     SWARM_E_MISMATCH,
+     {.size = sizeof(swarm_config), .version = SWARM_VERSION + 1}},
     {"no version", SWARM_E_MISMATCH, {.size = sizeof(swarm_config)}},
     CONFIG("only size and version", SWARM_OK, .seed = 0),
     CONFIG("reserved", SWARM_E_INVALID, .reserved = 1),
@@ -263,7 +273,8 @@ REFUSES(swarm_backend_add, "no name", SWARM_E_INVALID, add_backend(w, sizeof(swa
 REFUSES(swarm_backend_add, "name taken", SWARM_E_DUPLICATE,
         add_backend(w, sizeof(swarm_backend), "backend"));
 GIVES(swarm_backend_add, "empty name", 1, add_backend(w, sizeof(swarm_backend), ""));
-AWAY(swarm_backend_add, SWARM_OK, add_backend(w, sizeof(swarm_backend), "x") == SWARM_E_BUSY ? 0 : 1);
+AWAY(swarm_backend_add, SWARM_OK,
+     add_backend(w, sizeof(swarm_backend), "x") == SWARM_E_BUSY ? 0 : 1);
 
 /* ---- profiles */
 
@@ -317,8 +328,8 @@ static int64_t withdraw(struct world *w, uint64_t agent) {
 }
 
 /* Agents 1 and 2 exist; 3 to 8 are below agents_max; the other swarm has 100. */
-static const uint64_t no_agents[] = {0, 3, 8, 9, 100, UINT64_MAX, (UINT64_C(1) << 32) + 1,
-                                     SWARM_ZERO, UINT64_C(1) << 63};
+static const uint64_t no_agents[] = {
+    0, 3, 8, 9, 100, UINT64_MAX, (UINT64_C(1) << 32) + 1, SWARM_ZERO, UINT64_C(1) << 63};
 
 static int64_t each_agent(struct world *w, int64_t (*call)(struct world *, uint64_t)) {
     for (size_t i = 0; i < sizeof no_agents / sizeof no_agents[0]; i++) {
@@ -381,13 +392,14 @@ REFUSES(swarm_permit_add, "null swarm", 0, swarm_permit_add(NULL, "x", 1).id);
 REFUSES(swarm_permit_add, "no name", SWARM_E_INVALID, add_permit(w, NULL, 1));
 REFUSES(swarm_permit_add, "capacity 0", SWARM_E_INVALID, add_permit(w, "x", 0));
 REFUSES(swarm_permit_add, "name taken", SWARM_E_DUPLICATE, add_permit(w, "permit", 9));
-GIVES(swarm_permit_add, "capacity of 2^64 - 1", 2, (int64_t)swarm_permit_add(w->sw, "x", UINT64_MAX).id);
+GIVES(swarm_permit_add, "capacity of 2^64 - 1", 2,
+      (int64_t)swarm_permit_add(w->sw, "x", UINT64_MAX).id);
 AWAY(swarm_permit_add, SWARM_OK, add_permit(w, "x", 1) == SWARM_E_BUSY ? 0 : 1);
-REFUSES(swarm_function_add, "null swarm", 0,
-        swarm_function_add(NULL, "x", count_call, NULL).id);
+REFUSES(swarm_function_add, "null swarm", 0, swarm_function_add(NULL, "x", count_call, NULL).id);
 REFUSES(swarm_function_add, "no name", SWARM_E_INVALID, add_function(w, NULL, count_call));
 REFUSES(swarm_function_add, "no function", SWARM_E_INVALID, add_function(w, "x", NULL));
-REFUSES(swarm_function_add, "name taken", SWARM_E_DUPLICATE, add_function(w, "function", count_call));
+REFUSES(swarm_function_add, "name taken", SWARM_E_DUPLICATE,
+        add_function(w, "function", count_call));
 AWAY(swarm_function_add, SWARM_OK, add_function(w, "x", count_call) == SWARM_E_BUSY ? 0 : 1);
 
 /* ---- the turn, work */
@@ -413,8 +425,7 @@ REFUSES(swarm_next_deadline, "null swarm", -1, swarm_next_deadline(NULL));
 REFUSES(swarm_next_deadline, "the run timeout", 2 + 90 * (int64_t)SECOND,
         swarm_next_deadline(w->sw));
 AWAY(swarm_next_deadline, -1, swarm_next_deadline(w->sw));
-REFUSES(swarm_stats_get, "null swarm", SWARM_E_INVALID,
-        swarm_stats_get(NULL, &(swarm_stats){0}));
+REFUSES(swarm_stats_get, "null swarm", SWARM_E_INVALID, swarm_stats_get(NULL, &(swarm_stats){0}));
 REFUSES(swarm_stats_get, "null result", SWARM_E_INVALID, swarm_stats_get(w->sw, NULL));
 AWAY(swarm_stats_get, SWARM_OK, swarm_stats_get(w->sw, &(swarm_stats){0}));
 
@@ -539,7 +550,9 @@ GIVES(swarm_complete, "twice before the round", SWARM_E_DUPLICATE,
 GIVES(swarm_complete, "extremes", SWARM_OK,
       COMPLETE(w->open.id, .until_ns = UINT64_MAX,
                .usage = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX},
-               .result = {.value = UINT64_MAX, .digest = UINT64_MAX, .branch = UINT32_MAX,
+               .result = {.value = UINT64_MAX,
+                          .digest = UINT64_MAX,
+                          .branch = UINT32_MAX,
                           .confidence_ppm = 1000000}));
 GIVES(swarm_complete, "held for ever", SWARM_OK,
       COMPLETE(w->open.id, .outcome = SWARM_OUTCOME_REFUSED, .until_ns = SWARM_NEVER));
@@ -600,8 +613,8 @@ static swarm *fleet_of_one(swarm_run *out_run) {
     swarm *sw = bare_swarm(swarm_host_default());
     const swarm_profile_spec profile = {
         .name = "profile",
-        .backend = swarm_backend_add(
-            sw, swarm_mock_backend(swarm_mock_new(NULL, memory, sizeof memory)))};
+        .backend =
+            swarm_backend_add(sw, swarm_mock_backend(swarm_mock_new(NULL, memory, sizeof memory)))};
     swarm_plan *plan;
 
     CHECK(swarm_agent_add(sw, swarm_profile_add(sw, &profile), 1).id != 0);
@@ -696,8 +709,7 @@ REFUSES(swarm_event_next, "null bytes", SWARM_E_INVALID, next_event(NULL, 1, CUR
 REFUSES(swarm_event_next, "an empty log", SWARM_E_MISSING, next_event(NULL, 0, CURSOR(0)));
 REFUSES(swarm_event_next, "null cursor", SWARM_E_INVALID,
         swarm_event_next("", 0, NULL, &(swarm_event){0}));
-REFUSES(swarm_event_next, "null event", SWARM_E_INVALID,
-        swarm_event_next("", 0, &CURSOR(0), NULL));
+REFUSES(swarm_event_next, "null event", SWARM_E_INVALID, swarm_event_next("", 0, &CURSOR(0), NULL));
 REFUSES(swarm_event_next, "no frame", SWARM_E_CORRUPT, next_event("garbage!", 8, CURSOR(0)));
 REFUSES(swarm_event_next, "cut short", SWARM_E_AGAIN, next_event("SW", 2, CURSOR(0)));
 REFUSES(swarm_event_next, "cursor behind the end", SWARM_E_INVALID,
@@ -707,6 +719,8 @@ REFUSES(swarm_event_next, "frame behind the end", SWARM_E_INVALID,
 REFUSES(swarm_event_next, "cursor absurd", SWARM_E_INVALID,
         next_event("SWL1", 4, CURSOR(UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX)));
 
-TEST(calls_that_are_wrong) { rows_run(); }
+TEST(calls_that_are_wrong) {
+    rows_run();
+}
 
 TEST_MAIN()

@@ -29,17 +29,17 @@ struct world {
     swarm_agent agent, second;
     swarm_permit permit; /* 3 units */
     swarm_function function;
-    swarm_run run;   /* growing, open, with key KEY */
-    swarm_run fixed; /* static, ended, nothing lent */
-    swarm_run gone;  /* forgotten: stale */
+    swarm_run run;                           /* growing, open, with key KEY */
+    swarm_run fixed;                         /* static, ended, nothing lent */
+    swarm_run gone;                          /* forgotten: stale */
     swarm_step done, flying, waiting, plain; /* of run: OK with lent bytes, RUNNING, PENDING, OK */
     swarm_step lost;                         /* forgotten: stale */
     swarm_step fixed_step;
     swarm_attempt open, other_open; /* in flight */
     swarm_attempt answered;         /* its answer was applied */
-    swarm_plan *plan;                     /* AWAY rows only: the owner's, empty */
-    swarm_error error;                    /* what the last refused call said */
-    uint64_t ran;                         /* calls of `function` */
+    swarm_plan *plan;               /* AWAY rows only: the owner's, empty */
+    swarm_error error;              /* what the last refused call said */
+    uint64_t ran;                   /* calls of `function` */
 };
 
 /* ---- what a call must not change */
@@ -336,12 +336,11 @@ static inline void row_add(struct row *row) {
         (void)w;                                                                                   \
         return (int64_t)(__VA_ARGS__);                                                             \
     }                                                                                              \
-    static struct row ROW_NAME(row_of_, __LINE__) = {                                              \
-        .function = #name,                                                                         \
-        .what = text,                                                                              \
-        .want = (status),                                                                          \
-        .call = ROW_NAME(row_call_, __LINE__),                                                     \
-        .kind = row_kind};                                                                         \
+    static struct row ROW_NAME(row_of_, __LINE__) = {.function = #name,                            \
+                                                     .what = text,                                 \
+                                                     .want = (status),                             \
+                                                     .call = ROW_NAME(row_call_, __LINE__),        \
+                                                     .kind = row_kind};                            \
     __attribute__((constructor)) static void ROW_NAME(row_enter_, __LINE__)(void) {                \
         row_add(&ROW_NAME(row_of_, __LINE__));                                                     \
     }                                                                                              \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_api_runs.c - every public function called wrongly, second part: runs, plans, steps, cancels,
- * and what a running call step may do.
+ * test_api_runs.c - every public function called wrongly, second part: runs, plans, steps, cancels;
+ * and calls while a round waits for room in the log. Inside a call step: test_api_calls.c.
  */
 #include "test_api.h"
 
@@ -434,8 +434,7 @@ GIVES(swarm_range_add, "count 0", SWARM_STEP_OK, empty_range(w));
 /* An edge between two handles; 1 stands for a new step of the plan, 2 for another one. */
 static int64_t add_edge(struct world *w, uint64_t from, uint64_t to, uint64_t delay_ns) {
     swarm_plan *plan = plan_of(w);
-    swarm_step steps[3] = {
-        {0}, swarm_step_add(plan, NULL), swarm_call_add(plan, w->function, 0)};
+    swarm_step steps[3] = {{0}, swarm_step_add(plan, NULL), swarm_call_add(plan, w->function, 0)};
     swarm_step a = {from}, b = {to};
     int64_t status;
 
@@ -532,7 +531,8 @@ REFUSES(swarm_input, "each bad handle", SWARM_E_STALE, each_step(w, input_step))
 REFUSES(swarm_step_cancel, "null swarm", SWARM_E_INVALID, swarm_step_cancel(NULL, w->waiting));
 REFUSES(swarm_step_cancel, "each bad handle", SWARM_E_STALE, each_step(w, cancel_step));
 GIVES(swarm_step_cancel, "one that has ended", SWARM_OK, swarm_step_cancel(w->sw, w->done));
-REFUSES(swarm_subtree_cancel, "null swarm", SWARM_E_INVALID, swarm_subtree_cancel(NULL, w->waiting));
+REFUSES(swarm_subtree_cancel, "null swarm", SWARM_E_INVALID,
+        swarm_subtree_cancel(NULL, w->waiting));
 REFUSES(swarm_subtree_cancel, "each bad handle", SWARM_E_STALE, each_step(w, cancel_subtree));
 
 /* What has ended stays as it is: after all cancels of ended things the report is the same. */
@@ -583,6 +583,105 @@ GIVES(swarm_step_cancel, "of an open plan, static", 0, step_of_open_plan(w, true
 GIVES(swarm_step_cancel, "of an open plan, plain", 0, step_of_open_plan(w, false, true));
 GIVES(swarm_step_cancel, "of an open plan, static and plain", 0, step_of_open_plan(w, true, true));
 
-TEST(calls_that_are_wrong) { rows_run(); }
+TEST(calls_that_are_wrong) {
+    rows_run();
+}
+
+/* ---- while a round waits for room in the log: the log must come out as if the ring had been large */
+
+static int64_t midround_open(struct world *w) {
+    return OPEN(.key = 9);
+}
+static int64_t midround_close(struct world *w) {
+    return swarm_run_close(w->sw, w->run);
+}
+static int64_t midround_again(struct world *w) {
+    return swarm_run_again(w->sw, w->fixed);
+}
+static int64_t midround_forget(struct world *w) {
+    return swarm_run_forget(w->sw, w->fixed);
+}
+static int64_t midround_limits(struct world *w) {
+    return limit_run(w, w->run.id);
+}
+static int64_t midround_drain_and_free(struct world *w) {
+    return swarm_free(w->sw);
+}
+
+static int64_t midround_commit(struct world *w) {
+    swarm_plan *plan = plan_of(w);
+    swarm_status status;
+
+    CHECK(swarm_step_add(plan, NULL).id != 0);
+    status = swarm_plan_commit(plan, &w->error);
+    CHECK_EQ(w->error.status, status);
+    CHECK_EQ(swarm_plan_drop(plan), SWARM_OK); /* AGAIN kept it */
+    return status;
+}
+
+static int64_t midround_take(struct world *w) {
+    return swarm_take(w->sw, &(swarm_request){0}, 1);
+}
+
+static const struct {
+    const char *what;
+    int64_t (*call)(struct world *);
+    int64_t want;
+} midround[] = {
+    {"open", midround_open, SWARM_E_AGAIN},
+    {"close", midround_close, SWARM_E_AGAIN},
+    {"again", midround_again, SWARM_E_AGAIN},
+    {"forget", midround_forget, SWARM_E_BUSY},
+    {"limits", midround_limits, SWARM_E_AGAIN},
+    {"commit", midround_commit, SWARM_E_AGAIN},
+    {"take", midround_take, 0},
+    {"free", midround_drain_and_free, SWARM_E_BUSY},
+};
+
+/* Fills the ring by calls of the owner, then begins a round that has to wait. */
+static void wait_for_room(struct world *w) {
+    swarm_status status = SWARM_OK;
+
+    for (uint32_t i = 0; status == SWARM_OK && i < 10000; i++) {
+        status = swarm_run_limits(w->sw, w->run, 1000 + i, 0);
+    }
+    CHECK_EQ(status, SWARM_E_AGAIN);
+    answer_open(w);
+    CHECK_EQ(swarm_advance(w->sw, 50, NULL), SWARM_E_AGAIN);
+    CHECK_EQ(swarm_advance(w->sw, 60, NULL), SWARM_E_AGAIN);
+    CHECK_EQ(swarm_next_deadline(w->sw), 0);
+}
+
+TEST(calls_while_a_round_waits) {
+    for (uint32_t read_first = 0; read_first < 2; read_first++) {
+        for (size_t i = 0; i < sizeof midround / sizeof midround[0]; i++) {
+            struct picture before, after;
+            swarm_run_report report;
+            struct world w;
+            int64_t result;
+
+            memset(&before, 0, sizeof before);
+            memset(&after, 0, sizeof after);
+            world_make(&w, 8192);
+            wait_for_room(&w);
+            if (read_first != 0) {
+                CHECK(log_empty(w.sw) > 4096);
+            }
+            CHECK_EQ(swarm_run_report_get(w.sw, w.run, &before.reports[0]), SWARM_OK);
+            result = midround[i].call(&w);
+            CHECK_EQ(swarm_run_report_get(w.sw, w.run, &after.reports[0]), SWARM_OK);
+            if (result != midround[i].want) {
+                printf("# %s: %" PRId64 "\n", midround[i].what, result);
+            }
+            CHECK_EQ(result, midround[i].want);
+            CHECK(memcmp(&before.reports[0], &after.reports[0], sizeof report) == 0);
+            (void)log_empty(w.sw);
+            CHECK_EQ(swarm_advance(w.sw, 70, NULL), SWARM_OK);
+            CHECK_EQ(swarm_run_report_get(w.sw, w.run, &report), SWARM_OK);
+            CHECK_EQ(report.end_ns, 50); /* the round went on at its own time */
+            world_abandon(&w);
+        }
+    }
+}
 
 TEST_MAIN()

@@ -34,7 +34,7 @@ void swarm__call_leave(void *context, struct call_frame *frame, swarm_outcome ou
     struct tracked *step = &sw->dispatch.tracked[tracked_of(&sw->graph, frame->slot)];
     const swarm_result plain = {.value = value};
 
-    step->outcome = outcome;
+    step->outcome = outcome <= SWARM_OUTCOME_REFUSED ? outcome : SWARM_OUTCOME_GARBAGE;
     step->result = frame->has_result ? frame->result : plain;
     step->lent = step->result.bytes != NULL;
     step->plan = plan;

@@ -124,7 +124,7 @@ struct swarm {
     swarm_error fault;
     uint64_t *function_names;
     atomic_u32 functions_count; /* any thread reads it, the turn adds */
-    uint32_t scopes_free; /* pooled scopes, by scope.next */
+    uint32_t scopes_free;       /* pooled scopes, by scope.next */
     uint32_t scopes_fresh;
     bool draining;
     bool driving; /* in a drive: another one inside it is refused */

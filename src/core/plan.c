@@ -274,8 +274,7 @@ swarm_step swarm_step_add(swarm_plan *plan, const swarm_step_spec *spec) {
     }
     spec = spec == NULL ? &defaults : spec;
     fault = spec_fault(spec);
-    if (fault != NULL ||
-        (spec->function.id != 0 && !function_exists(plan->sw, spec->function))) {
+    if (fault != NULL || (spec->function.id != 0 && !function_exists(plan->sw, spec->function))) {
         plan_refuse(plan, fault != NULL ? SWARM_E_INVALID : SWARM_E_MISSING,
                     fault != NULL ? fault : "step: no such function");
         return none;
