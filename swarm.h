@@ -36,8 +36,8 @@
  *   - A CALL STEP is a C function of yours with one 64-bit argument. Call steps run on workers
  *     (threads that you lend) from lock-free work-stealing deques and cost nanoseconds.
  *   - An AGENT STEP wants an agent: a model turn, a tool call, a human. It is matched, ordered,
- *     limited, timed and retried by DISPATCH, which is plain sequential code: a pure transition from
- *     (state, event) to (state, requests). It calls nobody, takes no lock and reads no clock.
+ *     limited, timed and retried by DISPATCH, which is plain sequential code: a pure transition
+ *     from (state, event) to (state, requests). It calls nobody, takes no lock and reads no clock.
  * Dispatch hands out REQUESTS (start this attempt, cancel that one, this output is not needed any
  * more); a BACKEND of yours carries them out and answers with COMPLETIONS, from any thread.
  *
@@ -67,8 +67,8 @@
  * THREADS
  *
  * Whoever holds the TURN is the OWNER. Each call says one of:
- *   [owner]   only the owner may call; SWARM_E_BUSY when nobody holds the turn. The thread that made
- *             the swarm holds it from the start; a single-threaded program never thinks of it.
+ *   [owner]   only the owner may call; SWARM_E_BUSY when nobody holds the turn. The thread that
+ *             made the swarm holds it from the start; a single-threaded program never thinks of it.
  *   [any]     any thread, at any time between swarm_new and swarm_free, without blocking.
  *   [worker]  one thread at a time for each worker index.
  *   [call]    only inside a running call step, with the `swarm_call` it was given.
@@ -886,7 +886,8 @@ enum {
     SWARM_EVENT_READY = 5, /* sequence number */
     SWARM_EVENT_START = 6, /* attempt number, epoch, agent id, routing score + 2^32; the score is
                                   -1000 a skill that the profile has and the step does not require,
-                                  -1000 an attempt that the agent has in flight, - the profile's cost;
+                                  -1000 an attempt that the agent has in flight, less the profile's
+                                  cost;
                                   the highest wins, then the smaller agent id */
     SWARM_EVENT_DONE = 7,  /* attempt number, epoch, outcome, input, cached and output tokens,
                                   cost_nano, result digest */

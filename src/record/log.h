@@ -11,7 +11,8 @@
  * Events of one time are gathered in the open frame, which is closed when the round ends or when it
  * is full. A closed frame goes into the ring whole; there is no room when the reader lags, and then
  * nothing is written at all: log_reserve says so before an event is decided.
- * Two hashes run along: the log's over whole frames, and each run's over its events and their times.
+ * Two hashes run along: the log's over whole frames, and each run's over its events and their
+ * times.
  * A run's events are hashed in one piece for as long as no other run interrupts them.
  *
  * Threads: the turn.
