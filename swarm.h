@@ -879,16 +879,16 @@ enum {
                                   inflight_max */
     SWARM_EVENT_PLAN = 2,  /* plan version, first ordinal, steps, edges, graph digest, 1 + ordinal
                                   of the step that added it (0: the owner) */
-    SWARM_EVENT_STEP = 3,  /* 1 + digest of the function's name (0: agent step), demand digest,
-                                  argument, key, priority, order_key, estimate_ns, flags */
+    SWARM_EVENT_STEP = 3,  /* digest of the function's name (0: agent step), demand digest (a range
+                                  step: its count), argument, key, priority, order_key, estimate_ns,
+                                  flags */
     SWARM_EVENT_EDGE = 4,  /* ordinal of the predecessor, 1 + delay_ns (0: plain edge); the event's
                                   step is the successor */
     SWARM_EVENT_READY = 5, /* sequence number */
     SWARM_EVENT_START = 6, /* attempt number, epoch, agent id, routing score + 2^32; the score is
                                   -1000 a skill that the profile has and the step does not require,
                                   -1000 an attempt that the agent has in flight, less the profile's
-                                  cost;
-                                  the highest wins, then the smaller agent id */
+                                  cost; the highest wins, then the smaller agent id */
     SWARM_EVENT_DONE = 7,  /* attempt number, epoch, outcome, input, cached and output tokens,
                                   cost_nano, result digest */
     SWARM_EVENT_RETRY = 8, /* attempts so far, outcome, time of the next attempt */

@@ -229,6 +229,11 @@ static void log_step(swarm *sw, const swarm_plan *plan, uint32_t slot, uint64_t 
     if (step == NULL || step->demand == NONE32) {
         fields[0] = sw->function_names[kind_function(kind)];
         fields[2] = step == NULL ? sw->graph.argument[slot] : step->argument;
+        if ((kind_flags(kind) & GRAPH_RANGE) !=
+            0) { /* its argument is a place, which is nobody's */
+            fields[1] = sw->graph.ranges[fields[2]].count;
+            fields[2] = sw->graph.ranges[fields[2]].first;
+        }
     } else {
         fields[1] = sw->dispatch.demands[step->demand].digest;
         fields[2] = step->argument;
