@@ -131,63 +131,115 @@ struct swarm {
     uint64_t memory;
 };
 
-/* turn.c */
+/* ---- turn.c */
+
+/* Whether somebody holds the turn: what an [owner] call asks first. */
 bool swarm__owned(const swarm *sw);
+/* Something was posted, or work was released: tells the owner, wherever it sleeps. Any thread. A
+ * hook of the graph, so its argument has no type. */
 void swarm__signal(void *sw);
+/* A worker found nothing more to do: virtual time may be waiting for exactly that. */
 void swarm__signal_quiet(swarm *sw);
 
-/* step.c */
+/* ---- step.c */
+
+/* Writes an event of a run (an index; NONE32: of the swarm) into the room that the operation has
+ * reserved. Costs a look when there is no log. */
 void swarm__log(swarm *sw, uint32_t kind, uint32_t run, uint64_t step, const uint64_t *fields);
+/* A step became ready: it is dealt with behind those that became ready before. */
 void swarm__woken_push(swarm *sw, uint32_t slot, bool poisoned);
+/* Deals with the first of them: ends it, queues it, or holds it for the workers. */
 void swarm__woken_one(swarm *sw);
+/* Puts an agent step into its queue: it waits for an agent from now on. */
 void swarm__step_ready(swarm *sw, uint32_t tracked);
+/* Ends a tracked step in a terminal state. Its successors learn it at once, or, if its edges are
+ * still being counted or a worker has it, when that is over. */
 void swarm__step_end(swarm *sw, uint32_t tracked, uint32_t state, swarm_status reason);
+/* Tells the successors of a tracked step that has ended, and ends the step that it continues. */
 void swarm__step_finish(swarm *sw, uint32_t tracked);
+/* One reference less; the last one recycles the slot. */
 void swarm__step_unref(swarm *sw, uint32_t slot);
 /* The slot of a step whose plan was applied, or NONE32. Any thread. */
 uint32_t swarm__step_find(const swarm *sw, swarm_step step);
+/* Nobody refers to the slot any more: its record goes, and the slot is free. */
 void swarm__step_recycle(swarm *sw, uint32_t slot);
+/* Takes a tracked step out of run, tables and timers; the record goes when what it holds of a
+ * backend has been given back. */
 void swarm__step_free(swarm *sw, uint32_t tracked);
+/* Ends a plain call step that came back to the turn. */
 void swarm__plain_end(swarm *sw, uint32_t slot, uint32_t state, uint64_t value);
+/* An edge with a delay was added behind a step that had ended OK: its time runs from that end. A
+ * hook of the graph. */
 void swarm__delay_late(void *sw, uint32_t from, uint32_t to);
+/* Deals with scopes in which nothing is left, and with one run that may have ended. False: none. */
 bool swarm__scopes_collect(swarm *sw);
+/* Hands the call steps that wait for the log to the workers, once it is safe. */
 void swarm__release_held(swarm *sw);
 
-/* attempt.c */
+/* ---- attempt.c */
+
+/* Starts an attempt of a ready step: the agent and the permits have been found free. */
 void swarm__attempt_start(swarm *sw, uint32_t tracked, uint32_t agent, int64_t score);
+/* Applies an answer that has arrived. */
 void swarm__attempt_answered(swarm *sw, uint32_t attempt);
+/* The step goes on without its attempt; the backend is asked to stop, and has a grace to answer. */
 void swarm__attempt_give_up(swarm *sw, uint32_t tracked, swarm_status reason);
+/* The grace is over: agent and permits come back without an answer. */
 void swarm__attempt_grace_over(swarm *sw, uint32_t attempt);
 /* Tries the step again, or ends it, after a counted attempt that did not go well. */
 void swarm__attempt_failed(swarm *sw, uint32_t tracked, swarm_outcome outcome);
 
-/* cancel.c */
-void swarm__command_one(swarm *sw);
+/* ---- cancel.c */
+
+/* Takes posted commands into the round's list, in the order of their posting. */
 void swarm__commands_collect(swarm *sw);
+/* Applies the first of them. */
+void swarm__command_one(swarm *sw);
+/* Goes one step, or one attempt, further in the cancel under way. */
 void swarm__sweep_one(swarm *sw);
 
-/* apply.c */
+/* ---- apply.c */
+
+/* Applies a plan or says why not: see there. */
 swarm_status swarm__plan_apply(swarm_plan *plan);
+/* Gives back everything that a plan has taken. */
 void swarm__plan_undo(swarm_plan *plan);
+/* Whether the log has room for the plan's events; *out_never: not even when it is empty. */
 bool swarm__plan_room(swarm_plan *plan, bool *out_never);
+/* The record of a call step's plan goes back. A hook of the graph. */
 void swarm__plan_done(void *sw, struct swarm_plan *plan);
-/* call.c: the graph's upcalls, and what they left for the turn. */
+
+/* ---- call.c: the graph's upcalls, and what they left for the turn */
+
+/* A worker begins a tracked call step: what the function will see. */
 void swarm__call_enter(void *sw, struct call_frame *frame);
+/* It returned, or a plain one has to come to the turn: what it said is kept until then. */
 void swarm__call_leave(void *sw, struct call_frame *frame, swarm_outcome outcome, uint64_t value);
+/* The turn takes a tracked call step back: its plan first, then its end. */
 void swarm__call_returned(swarm *sw, uint32_t slot, bool spoilt);
+/* The same for a plain one. */
 void swarm__plain_returned(swarm *sw, uint32_t slot);
+/* The plan that a call step brought to the turn, or null. */
 swarm_plan *swarm__plan_of_call(swarm *sw, uint32_t slot);
 
-/* run.c */
+/* ---- run.c */
+
+/* Ends the run if it is closed and nothing of it is left. */
 void swarm__run_check_end(swarm *sw, uint32_t run);
 
-/* drive.c */
+/* ---- drive.c */
+
+/* Whether the threads of a drive should come back. A hook of the graph. */
 bool swarm__wanted(void *sw);
 
-/* invariant.c: with asserts, after every round. */
+/* ---- invariant.c */
+
+/* With asserts, after every round: all records agree with each other. */
 void swarm__invariant(const swarm *sw);
 
-/* advance.c */
+/* ---- advance.c */
+
+/* Whether a round would find something to do, whatever the time. */
 bool swarm__round_pending(const swarm *sw);
 
 #endif
