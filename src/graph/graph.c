@@ -29,6 +29,7 @@ static void layout_steps(struct graph *graph, struct arena *arena) {
     graph->refs = TAKE(arena, growing, atomic_u32);
     graph->edge_to = TAKE(arena, graph->sizes.edges, uint32_t);
     graph->edge_next = TAKE(arena, graph->sizes.edges, atomic_u32);
+    graph->roots_end = TAKE(arena, graph->sizes.runs, uint32_t);
     graph->steps.spans = TAKE(arena, graph->sizes.runs, struct span);
     graph->edges.spans = TAKE(arena, graph->sizes.runs, struct span);
 }
@@ -80,6 +81,7 @@ static void start_worker(struct graph *graph, uint32_t index) {
     worker->ended = worker->skipped = worker->stopped = worker->freed = 0;
     worker->scope = 0;
     worker->scope_at = graph->scopes;
+    worker->span_first = worker->span_count = 0;
     worker->index = index;
     worker->ran = 0;
 }
@@ -141,17 +143,16 @@ static bool invariant_workers(const struct graph *graph) {
  */
 static bool invariant_step(const struct graph *graph, uint32_t run, uint32_t slot) {
     const struct span *cells = &graph->edges.spans[run];
-    uint32_t first = link_first(ATOMIC_LOAD(&graph->link[slot], relaxed)), count;
+    uint32_t first = graph_unmarked(link_first(ATOMIC_LOAD(&graph->link[slot], relaxed)));
 
     if (!graph_has(graph, slot, GRAPH_STATIC) || graph->scopes[graph->scope[slot]].run != run) {
         return false;
     }
-    if (first == NONE32) {
-        return true;
+    while (first != NONE32 && first >= cells->first && first < span_end(cells) &&
+           (graph->edge_to[first] & GRAPH_LAST) == 0) {
+        first++;
     }
-    count = ATOMIC_LOAD(&graph->edge_next[first], relaxed);
-    return first >= cells->first && first < span_end(cells) && count != 0 &&
-           count <= span_end(cells) - first;
+    return first == NONE32 || (first >= cells->first && first < span_end(cells));
 }
 
 static bool invariant_regions(const struct graph *graph) {

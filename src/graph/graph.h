@@ -49,6 +49,8 @@
 #define GRAPH_CLOSED 0xfffffffeu        /* in link: the step has ended */
 #define GRAPH_DELAYED 0x80000000u       /* in an edge: dispatch arms a timer instead of counting */
 #define GRAPH_OLDER 0x40000000u         /* in a staged edge: `from` is a step of an earlier plan */
+#define GRAPH_LAST 0x40000000u          /* in a static edge: the last one of its row */
+#define GRAPH_LONG 0x80000000u          /* in a static link: `next` of the first has the length */
 #define GRAPH_SLOT 0x3fffffffu          /* in an edge: the slot */
 #define GRAPH_MIXED (UINT64_C(1) << 63) /* in lineage: not an ordinal */
 
@@ -181,6 +183,7 @@ struct graph {
     struct graph_sizes sizes;
     struct graph_hooks hooks;
     struct park_host park_host;
+    uint32_t *roots_end;       /* of each run: behind the last static step without predecessors */
     struct space steps, edges; /* slots and cells; a run's static part: steps.spans[run] */
     struct pool ranges_free;
     atomic_u32 *range_links;
@@ -264,7 +267,7 @@ void swarm__graph_plan_undo(struct graph_plan *plan); /* gives everything back *
 /* ---- the turn's side [turn]. */
 struct graph_walk {
     struct graph *graph;
-    uint32_t cell, left; /* static: next cell and how many; growing: next cell */
+    uint32_t cell; /* the next one, or NONE32 */
     uint32_t slot;
     bool poison, is_static;
 };

@@ -27,34 +27,42 @@
 
 /* ---- static */
 
-static uint32_t link_row_count(const struct graph_plan *plan, uint32_t start, uint32_t end) {
-    uint32_t count = end - start;
+/* Gives a row its final form: a mark at its last cell, which repeated edges may have moved forward,
+ * and its length where that is more than a worker counts down in one go. */
+static uint32_t link_row(struct graph_plan *plan, uint32_t start, uint32_t end) {
+    struct graph *graph = plan->graph;
 
-    if (plan->repeated != 0) {
-        while (count != 0 && plan->graph->edge_to[start + count - 1] == NONE32) {
-            count--;
-        }
+    if (start == end) {
+        return NONE32;
     }
-    return count;
+    while (graph->edge_to[end - 1] == NONE32) {
+        end--;
+    }
+    SWARM_ASSERT(start < end);
+    graph->edge_to[end - 1] |= GRAPH_LAST;
+    if (end - start <= GRAPH_ROW_MAX) {
+        return start;
+    }
+    ATOMIC_STORE(&graph->edge_next[start], end - start, relaxed);
+    return start | GRAPH_LONG;
 }
 
 static void link_static(struct graph_plan *plan) {
     struct graph *graph = plan->graph;
     uint32_t run = graph->scopes[plan->scope].run, start = plan->cells.first;
 
+    graph->roots_end[run] = 0;
     for (uint32_t i = 0; i < plan->count; i++) {
-        uint32_t slot = plan->first + i;
+        uint32_t slot = plan->first + i, in_degree = graph->in_degree[slot];
         uint64_t word = ATOMIC_LOAD(&graph->link[slot], relaxed);
         uint32_t end = link_first(word);
 
-        if (start != end) {
-            ATOMIC_STORE(&graph->edge_next[start], link_row_count(plan, start, end), relaxed);
-        }
         ATOMIC_STORE(&graph->link[slot],
-                     link_word(link_generation(word), start != end ? start : NONE32), relaxed);
-        ATOMIC_STORE(&graph->pending[slot],
-                     graph_pending_of(graph_kind(graph, slot), graph->in_degree[slot]), relaxed);
+                     link_word(link_generation(word), link_row(plan, start, end)), relaxed);
+        ATOMIC_STORE(&graph->pending[slot], graph_pending_of(graph_kind(graph, slot), in_degree),
+                     relaxed);
         graph->output[slot] = 0;
+        graph->roots_end[run] = in_degree == 0 ? slot + 1 : graph->roots_end[run];
         start = end;
     }
     space_claim_keep(&graph->steps, &plan->steps, run);
@@ -62,9 +70,9 @@ static void link_static(struct graph_plan *plan) {
 }
 
 /* The next step of a region without incoming edges. */
-static bool link_roots(const struct graph *graph, uint32_t end, uint32_t *cursor,
+static bool link_roots(const struct graph *graph, uint32_t run, uint32_t *cursor,
                        uint32_t *out_slot) {
-    while (*cursor < end) {
+    while (*cursor < graph->roots_end[run]) {
         uint32_t slot = (*cursor)++;
 
         if (graph->in_degree[slot] == 0) {
@@ -235,7 +243,7 @@ bool swarm__graph_plan_start(struct graph_plan *plan, uint32_t *cursor, uint32_t
     }
     if (plan->is_static) {
         *out_poisoned = false;
-        return link_roots(graph, plan->first + plan->count, cursor, out_slot);
+        return link_roots(graph, graph->scopes[plan->scope].run, cursor, out_slot);
     }
     while (*cursor != WALK_END) {
         uint32_t slot = *cursor, ready;
@@ -255,24 +263,23 @@ bool swarm__graph_plan_start(struct graph_plan *plan, uint32_t *cursor, uint32_t
 /* ---- regions */
 
 void swarm__graph_region_reset(struct graph *graph, uint32_t run) {
-    const struct span *span = &graph->steps.spans[run];
+    const struct span span = graph->steps.spans[run];
+    const uint32_t *in_degree = graph->in_degree;
+    atomic_u32 *kinds = graph->kind, *pending = graph->pending;
 
-    for (uint32_t slot = span->first; slot < span_end(span); slot++) {
-        uint32_t kind = graph_kind(graph, slot) & ~((uint32_t)GRAPH_STOPPED << 20);
+    for (uint32_t slot = span.first; slot < span_end(&span); slot++) {
+        uint32_t kind = ATOMIC_LOAD(&kinds[slot], relaxed) & ~(GRAPH_PAST << 20);
 
-        SWARM_ASSERT(ATOMIC_LOAD(&graph->pending[slot], relaxed) ==
-                     graph_pending_of(kind, graph->in_degree[slot]));
-        ATOMIC_STORE(&graph->kind[slot], kind_with_state(kind, SWARM_STEP_PENDING), relaxed);
+        ATOMIC_STORE(&kinds[slot], kind_with_state(kind, SWARM_STEP_PENDING), relaxed);
+        ATOMIC_STORE(&pending[slot], graph_pending_of(kind, in_degree[slot]), relaxed);
     }
-    (void)ATOMIC_ADD(&graph->scopes[run].open, span->count, relaxed);
+    (void)ATOMIC_ADD(&graph->scopes[run].open, span.count, relaxed);
 }
 
 bool swarm__graph_region_start(struct graph *graph, uint32_t run, uint32_t *cursor,
                                uint32_t *out_slot) {
-    const struct span *span = &graph->steps.spans[run];
-
-    *cursor = *cursor == NONE32 ? span->first : *cursor;
-    return link_roots(graph, span_end(span), cursor, out_slot);
+    *cursor = *cursor == NONE32 ? graph->steps.spans[run].first : *cursor;
+    return link_roots(graph, run, cursor, out_slot);
 }
 
 void swarm__graph_region_free(struct graph *graph, uint32_t run) {

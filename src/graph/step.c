@@ -131,21 +131,15 @@ void swarm__graph_finish(struct graph *graph, uint32_t slot, bool poison,
     out_walk->slot = slot;
     out_walk->poison = poison;
     out_walk->is_static = (flags & GRAPH_STATIC) != 0;
-    out_walk->left = 0;
-    if (out_walk->is_static) {
-        flags &= ~(uint32_t)GRAPH_CROSSED; /* it may run again */
-    }
     ATOMIC_STORE(&graph->kind[slot], kind_function(kind) | state << 16 | flags << 20, relaxed);
-    if (!out_walk->is_static && (flags & GRAPH_RANGE) != 0) {
+    if (out_walk->is_static) {
+        out_walk->cell = graph_unmarked(link_first(ATOMIC_LOAD(&graph->link[slot], relaxed)));
+        return;
+    }
+    if ((flags & GRAPH_RANGE) != 0) {
         swarm__range_free(graph, slot); /* no worker had it */
     }
-    if (out_walk->is_static) {
-        ATOMIC_STORE(&graph->pending[slot], graph_pending_of(kind, graph->in_degree[slot]),
-                     relaxed);
-        out_walk->cell = graph_row(graph, slot, &out_walk->left);
-    } else {
-        out_walk->cell = finish_close(graph, slot);
-    }
+    out_walk->cell = finish_close(graph, slot);
 }
 
 /* The next successor's cell as an edge; NONE32 at the end. Growing cells go back one by one. */
@@ -153,13 +147,12 @@ static uint32_t finish_cell(struct graph_walk *walk) {
     struct graph *graph = walk->graph;
     uint32_t cell = walk->cell, edge;
 
-    if (walk->is_static ? walk->left == 0 : cell == NONE32) {
+    if (cell == NONE32) {
         return NONE32;
     }
     edge = graph->edge_to[cell];
     if (walk->is_static) {
-        walk->left--;
-        walk->cell++;
+        walk->cell = (edge & GRAPH_LAST) != 0 ? NONE32 : cell + 1;
     } else {
         walk->cell = ATOMIC_LOAD(&graph->edge_next[cell], relaxed);
         space_give(&graph->edges, cell);

@@ -19,6 +19,11 @@
 
 #include "graph.h"
 
+#define GRAPH_ROW_MAX 64 /* successors that a worker counts down in one go */
+
+/* Flags that say what became of a step. */
+#define GRAPH_PAST ((uint32_t)(GRAPH_CROSSED | GRAPH_SPOILT | GRAPH_STOPPED))
+
 static inline uint64_t link_word(uint32_t generation, uint32_t first) {
     return (uint64_t)generation << 32 | first;
 }
@@ -63,8 +68,8 @@ static inline void graph_signal(struct graph *graph) {
     }
 }
 
-/* What graph_drop returns for the one caller that made the step ready; 0 for all others. The marks of
- * pending come along: GRAPH_POISON, GRAPH_TURN. */
+/* What graph_drop returns for the one caller that made the step ready; 0 for all others. The marks
+ * of pending come along: GRAPH_POISON, GRAPH_TURN. */
 #define DROP_READY 1u
 
 /* One predecessor less, or a guard and `count - 1` predecessors. */
@@ -73,10 +78,10 @@ static inline uint32_t graph_drop(struct graph *graph, uint32_t slot, uint32_t c
     uint32_t before;
 
     /* The elision: whoever finds exactly what it brings is the last one and need not write. Nobody
-     * can raise the count any more: no edge is added into a step that was linked. (Should late edges
-     * come, an OPEN bit in the word, set at link, must force the subtraction.)
-     * Acquire: pairs with the release of the other predecessors' subtraction below: their outputs
-     * are visible to the step (mutant ELRLX). */
+     * can raise the count any more: no edge is added into a step that was linked. (Should late
+     * edges come, an OPEN bit in the word, set at link, must force the subtraction.) Acquire: pairs
+     * with the release of the other predecessors' subtraction below: their outputs are visible to
+     * the step (mutant ELRLX). */
     before = ATOMIC_LOAD(pending, acquire);
     if ((before & GRAPH_COUNT) != count) {
         if (poison) {

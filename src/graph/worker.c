@@ -27,6 +27,8 @@
  */
 #include "worker.h"
 
+#define OVERFLOW_TAKEN 64 /* steps that a worker takes from the overflow at once */
+
 /* ---- publishing */
 
 static uint64_t row_item(uint32_t first, uint32_t count, bool poison) {
@@ -75,13 +77,34 @@ static inline uint32_t worker_ready(struct worker *worker, uint32_t slot, uint32
     return hand;
 }
 
-/* Counts down a row, or the part of it that is not left to others. */
-static inline uint32_t worker_row(struct worker *worker, uint32_t first, uint32_t count,
-                                  bool poison, uint32_t hand) {
-    struct graph *graph = worker->graph;
-    const uint32_t *edge_to = graph->edge_to;
+/* One successor of a static step. */
+static inline uint32_t worker_count_down(struct worker *worker, uint32_t edge, bool poison,
+                                         uint32_t hand) {
+    uint32_t to = edge & GRAPH_SLOT;
+    uint32_t ready = graph_drop(worker->graph, to, 1, poison);
 
-    while (count > WORKER_ROW_MAX) {
+    return ready != 0 ? worker_ready(worker, to, ready, hand) : hand;
+}
+
+/* Counts down a short row. */
+static inline uint32_t worker_row(struct worker *worker, uint32_t first, bool poison) {
+    const uint32_t *edge_to = worker->graph->edge_to;
+    uint32_t cell = first, hand = NONE32, edge;
+
+    do {
+        edge = edge_to[cell++];
+        hand = worker_count_down(worker, edge, poison, hand);
+    } while ((edge & GRAPH_LAST) == 0);
+    return hand;
+}
+
+/* Counts down a long row or a part of one: the lower end of it; the rest is left to others as long
+ * as there is room. */
+static uint32_t worker_part(struct worker *worker, uint32_t first, uint32_t count, bool poison) {
+    const uint32_t *edge_to = worker->graph->edge_to;
+    uint32_t hand;
+
+    while (count > GRAPH_ROW_MAX) {
         uint32_t half = count / 2;
 
         if (!worker_push(worker, row_item(first + count - half, half, poison))) {
@@ -89,13 +112,11 @@ static inline uint32_t worker_row(struct worker *worker, uint32_t first, uint32_
         }
         count -= half;
     }
-    for (uint32_t cell = first; cell < first + count; cell++) {
-        uint32_t to = edge_to[cell] & GRAPH_SLOT;
-        uint32_t ready = graph_drop(graph, to, 1, poison);
-
-        if (ready != 0) {
-            hand = worker_ready(worker, to, ready, hand);
-        }
+    /* The first one comes into the hand, the others backwards into the deque: so they come out in
+     * ascending order, which memory likes. */
+    hand = worker_count_down(worker, edge_to[first], poison, NONE32);
+    for (uint32_t cell = first + count - 1; cell > first; cell--) {
+        hand = worker_count_down(worker, edge_to[cell], poison, hand);
     }
     return hand;
 }
@@ -111,6 +132,7 @@ void swarm__worker_flush(struct worker *worker) {
     struct scope *scope = &worker->graph->scopes[worker->scope];
     uint64_t ended = worker->ended, ok = ended - worker->skipped - worker->stopped, before;
 
+    worker->span_count = 0;
     if (worker->freed != 0) {
         worker_flush_freed(worker);
     }
@@ -131,11 +153,21 @@ void swarm__worker_flush(struct worker *worker) {
     }
 }
 
-static inline void worker_enter_scope(struct worker *worker, uint32_t scope) {
+/* Turns to the scope of a step. A static run's steps are its scope's and lie in one span: that is
+ * remembered, and spares a look at scope[] for each. The span is forgotten with the counts: while
+ * there are some, the run cannot end and its slots cannot be another's (mutant STALESPAN). */
+static void worker_enter(struct worker *worker, uint32_t slot) {
+    struct graph *graph = worker->graph;
+    uint32_t scope = graph->scope[slot];
+
     if (worker->scope != scope) {
         swarm__worker_flush(worker);
         worker->scope = scope;
-        worker->scope_at = &worker->graph->scopes[scope];
+        worker->scope_at = &graph->scopes[scope];
+    }
+    if (graph_has(graph, slot, GRAPH_STATIC)) {
+        worker->span_first = graph->steps.spans[worker->scope_at->run].first;
+        worker->span_count = graph->steps.spans[worker->scope_at->run].count;
     }
 }
 
@@ -168,14 +200,18 @@ static void worker_cross(struct worker *worker, uint32_t slot, swarm_outcome out
     swarm__graph_post(graph, slot);
 }
 
-static inline uint32_t worker_end_static(struct worker *worker, uint32_t slot, uint32_t state,
-                                         uint32_t hand) {
+static inline uint32_t worker_end_static(struct worker *worker, uint32_t slot, bool poison) {
     struct graph *graph = worker->graph;
-    uint32_t first, count;
+    uint32_t first = link_first(ATOMIC_LOAD(&graph->link[slot], relaxed));
 
-    ATOMIC_STORE(&graph->pending[slot], graph->in_degree[slot], relaxed); /* for the next time */
-    first = graph_row(graph, slot, &count);
-    return worker_row(worker, first, count, state != SWARM_STEP_OK, hand);
+    if (first == NONE32) {
+        return NONE32;
+    }
+    if ((first & GRAPH_LONG) == 0) {
+        return worker_row(worker, first, poison);
+    }
+    first &= ~GRAPH_LONG;
+    return worker_part(worker, first, ATOMIC_LOAD(&graph->edge_next[first], relaxed), poison);
 }
 
 /* The list has edges with a delay: the turn walks it, and ends the step. */
@@ -193,10 +229,9 @@ static void worker_leave_list(struct worker *worker, uint32_t slot, uint32_t fir
 }
 
 /* Walks a closed list. */
-static inline uint32_t worker_list(struct worker *worker, uint32_t first, bool poison,
-                                   uint32_t hand) {
+static inline uint32_t worker_list(struct worker *worker, uint32_t first, bool poison) {
     struct graph *graph = worker->graph;
-    uint32_t cell = first, last = NONE32;
+    uint32_t cell = first, last = NONE32, hand = NONE32;
 
     while (cell != NONE32) {
         uint32_t to = graph->edge_to[cell] & GRAPH_SLOT;
@@ -214,19 +249,17 @@ static inline uint32_t worker_list(struct worker *worker, uint32_t first, bool p
     return hand;
 }
 
-static inline uint32_t worker_end_growing(struct worker *worker, uint32_t slot, uint32_t state,
-                                          uint32_t hand) {
+static uint32_t worker_end_growing(struct worker *worker, uint32_t slot, bool poison) {
     struct graph *graph = worker->graph;
-    uint32_t first = graph_close(graph, slot);
-    bool poison = state != SWARM_STEP_OK;
+    uint32_t first = graph_close(graph, slot), hand;
 
     SWARM_ASSERT(first != GRAPH_CLOSED);
     if (!poison && graph_is_marked(first)) {
         worker->ended--; /* the turn counts it out */
         worker_leave_list(worker, slot, first);
-        return hand;
+        return NONE32;
     }
-    hand = worker_list(worker, graph_unmarked(first), poison, hand);
+    hand = worker_list(worker, graph_unmarked(first), poison);
     if (graph_drop_ref(graph, slot)) {
         worker->freed++;
         graph_slot_free(graph, slot);
@@ -243,8 +276,9 @@ static inline uint32_t worker_end(struct worker *worker, uint32_t slot, uint32_t
     SWARM_ASSERT(worker->scope == graph->scope[slot]);
     ATOMIC_STORE(&graph->kind[slot], kind_with_state(kind, state), relaxed);
     worker->ended++;
-    return (kind_flags(kind) & GRAPH_STATIC) != 0 ? worker_end_static(worker, slot, state, NONE32)
-                                                  : worker_end_growing(worker, slot, state, NONE32);
+    return (kind_flags(kind) & GRAPH_STATIC) != 0
+               ? worker_end_static(worker, slot, state != SWARM_STEP_OK)
+               : worker_end_growing(worker, slot, state != SWARM_STEP_OK);
 }
 
 /* ---- running */
@@ -358,7 +392,7 @@ static uint32_t worker_end_chain(struct worker *worker, uint32_t slot, uint32_t 
     if (caller == NONE32) {
         return hand;
     }
-    worker_enter_scope(worker, graph->scope[caller]); /* its plan may have got its own */
+    worker_enter(worker, caller); /* its plan may have got a scope of its own */
     graph->output[caller] = value;
     more = worker_end(worker, caller, graph_kind(graph, caller), SWARM_STEP_OK);
     if (hand == NONE32) {
@@ -434,6 +468,7 @@ static uint32_t worker_run_special(struct worker *worker, uint32_t slot) {
     swarm_outcome outcome;
 
     SWARM_ASSERT(!graph_has(graph, slot, GRAPH_AGENT | GRAPH_STAGED | GRAPH_CROSSED));
+    worker->span_count = 0; /* this one may not be counted here */
     if (graph_has(graph, slot, GRAPH_RANGE)) {
         return swarm__range_run(worker, slot);
     }
@@ -457,7 +492,9 @@ static inline uint32_t worker_run(struct worker *worker, uint32_t slot) {
     swarm_outcome outcome;
 
     worker->ran++;
-    worker_enter_scope(worker, graph->scope[slot]);
+    if (slot - worker->span_first >= worker->span_count) {
+        worker_enter(worker, slot);
+    }
     if ((kind_flags(kind) & ~(uint32_t)GRAPH_STATIC) != 0 || worker_cancelled(worker)) {
         return worker_run_special(worker, slot);
     }
@@ -494,10 +531,12 @@ static void worker_put_back(struct graph *graph, uint32_t first) {
     }
 }
 
-/* Takes the overflow: one step in hand, some for the own deque, the rest goes back. */
+/* Takes the overflow: one step in hand, some for the own deque, backwards as in worker_part, and
+ * the rest goes back. */
 static uint32_t worker_overflow(struct worker *worker) {
     struct graph *graph = worker->graph;
-    uint32_t hand, next, room = graph->sizes.deque_size / 2;
+    uint32_t slots[OVERFLOW_TAKEN], count = 0, hand, next;
+    uint32_t room = graph->sizes.deque_size / 2;
 
     if (stack_looks_empty(&graph->overflow)) {
         return NONE32;
@@ -506,21 +545,18 @@ static uint32_t worker_overflow(struct worker *worker) {
     if (hand == NONE32) {
         return NONE32;
     }
-    next = stack_next(&graph->overflow, hand);
-    if (next == NONE32) {
-        return hand;
+    room = room < OVERFLOW_TAKEN ? room : OVERFLOW_TAKEN;
+    for (next = stack_next(&graph->overflow, hand); next != NONE32 && count < room; count++) {
+        slots[count] = next;
+        next = stack_next(&graph->overflow, next);
     }
-    for (; room != 0 && next != NONE32; room--) {
-        uint32_t slot = next;
-
-        next = stack_next(&graph->overflow, slot); /* before a thief has it */
-        if (!deque_push(&worker->deque, slot)) {
-            next = slot; /* its link is as it was */
-            room = 1;
-        }
+    if (next != NONE32) {
+        worker_put_back(graph, next);
+        graph_notify(graph); /* there is more: the next one may come */
     }
-    worker_put_back(graph, next);
-    graph_notify(graph); /* there is more: the next one may come */
+    while (count != 0) {
+        (void)worker_push(worker, slots[--count]); /* the deque was empty: there is room */
+    }
     return hand;
 }
 
@@ -573,8 +609,8 @@ static uint32_t worker_find(struct worker *worker) {
         if ((item & ITEM_ROW) == 0) {
             return (uint32_t)item;
         }
-        hand = worker_row(worker, (uint32_t)(item & (ITEM_POISON - 1)),
-                          (uint32_t)(item >> 32) & INT32_MAX, (item & ITEM_POISON) != 0, NONE32);
+        hand = worker_part(worker, (uint32_t)(item & (ITEM_POISON - 1)),
+                           (uint32_t)(item >> 32) & INT32_MAX, (item & ITEM_POISON) != 0);
         if (hand != NONE32) {
             return hand;
         }

@@ -16,8 +16,6 @@
 
 #include "step.h"
 
-#define WORKER_ROW_MAX 64 /* successors that are counted down in one go */
-
 #define ITEM_ROW (UINT64_C(1) << 63)
 #define ITEM_POISON (UINT64_C(1) << 31)
 
@@ -32,6 +30,8 @@ struct worker {
     uint64_t freed;         /* slots given back and still in graph->live */
     struct scope *scope_at; /* &graph->scopes[scope] */
     uint32_t scope;         /* whose steps the counts are of */
+    uint32_t span_first;    /* slots of that scope, when it is a static run's */
+    uint32_t span_count;
     uint32_t index;
     uint32_t ran; /* steps run in this call of graph_work */
     unsigned char apart[ATOMIC_LINE];
@@ -72,21 +72,14 @@ static inline uint32_t graph_close(struct graph *graph, uint32_t slot) {
         ATOMIC_EXCHANGE(&graph->link[slot], link_word(generation, GRAPH_CLOSED), acq_rel));
 }
 
-/* The first cell without the mark of a list that has edges with delays. */
+/* The first cell without the mark in its highest bit: of a list that has edges with delays, or of a
+ * long row. */
 static inline uint32_t graph_unmarked(uint32_t first) {
     return first == NONE32 ? first : first & ~GRAPH_DELAYED;
 }
 
 static inline bool graph_is_marked(uint32_t first) {
     return first != NONE32 && (first & GRAPH_DELAYED) != 0;
-}
-
-/* First cell and length of a static step's row. */
-static inline uint32_t graph_row(const struct graph *graph, uint32_t slot, uint32_t *out_count) {
-    uint32_t first = link_first(ATOMIC_LOAD(&graph->link[slot], relaxed));
-
-    *out_count = first != NONE32 ? ATOMIC_LOAD(&graph->edge_next[first], relaxed) : 0;
-    return first;
 }
 
 /* Offers a copy of a range step's item to thieves. False: the deque is full. */
