@@ -111,6 +111,7 @@ static void settle(swarm *sw, uint32_t index) {
     struct dispatch *d = &sw->dispatch;
     struct attempt *attempt = &d->attempts[index];
 
+    SWARM_ASSERT(!attempt->settled);
     give_resources(sw, attempt);
     timer_disarm(d, timer_of_attempt(d, index));
     attempt->settled = true;
@@ -187,6 +188,9 @@ static void step_answered(swarm *sw, uint32_t tracked, struct attempt *attempt) 
     struct tracked *step = &sw->dispatch.tracked[tracked];
     swarm_outcome outcome = attempt->answer.outcome;
 
+    SWARM_ASSERT(step->state == SWARM_STEP_RUNNING);
+    SWARM_ASSERT(step->epoch == attempt->epoch);
+    SWARM_ASSERT(sw->dispatch.runs[step->run].inflight != 0);
     step->attempt = NONE32;
     timer_disarm(&sw->dispatch, tracked);
     sw->dispatch.runs[step->run].inflight--;
@@ -357,6 +361,8 @@ static void request_start(swarm *sw, uint32_t index, swarm_request *out) {
 static void requests_pop(struct dispatch *d) {
     uint32_t index = d->requests_first;
 
+    SWARM_ASSERT(index != NONE32);
+    SWARM_ASSERT(d->attempts[index].queued);
     d->attempts[index].queued = false;
     d->requests_first = d->attempts[index].request_next;
     if (d->requests_first == NONE32) {

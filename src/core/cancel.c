@@ -75,6 +75,7 @@ void swarm__commands_collect(swarm *sw) {
 static void cancel_one(swarm *sw, uint32_t tracked) {
     struct tracked *step = &sw->dispatch.tracked[tracked];
 
+    SWARM_ASSERT(step->run < sw->config.runs_max);
     if (state_is_terminal(step->state)) {
         return;
     }

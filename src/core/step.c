@@ -49,6 +49,7 @@ void swarm__woken_push(swarm *sw, uint32_t slot, bool poisoned) {
 
 /* Call steps wait here until the frame that tells why is safe. */
 static void hold_call(swarm *sw, uint32_t slot) {
+    SWARM_ASSERT(!graph_has(&sw->graph, slot, GRAPH_AGENT));
     if (!sw->log.enabled) {
         sw->round.released = true;
         swarm__graph_release(&sw->graph, slot, slot);
@@ -146,6 +147,9 @@ static uint32_t delay_find(const struct dispatch *d, uint32_t list, uint32_t to)
 
 static void delay_start(swarm *sw, uint32_t delay, uint64_t from_ns) {
     struct dispatch *d = &sw->dispatch;
+
+    SWARM_ASSERT(from_ns <= sw->now_ns);
+    SWARM_ASSERT(!heap_contains(d->timer_nodes, timer_of_delay(d, delay)));
     uint64_t ordinal = d->tracked[tracked_of(&sw->graph, d->delays[delay].to)].ordinal;
 
     timer_arm(d, timer_of_delay(d, delay), saturating_add64(from_ns, d->delays[delay].delay_ns),
@@ -363,6 +367,7 @@ static void scope_empty(swarm *sw, uint32_t index) {
     struct scope *scope = &sw->graph.scopes[index];
     struct run *run = &sw->dispatch.runs[scope->run];
 
+    SWARM_ASSERT(index < sw->scopes_fresh);
     run->report.end_ns = sw->now_ns; /* workers look at no clock */
     if (index < sw->config.runs_max) {
         run->quiet = true;

@@ -13,6 +13,7 @@
 #include "table.h"
 
 static inline uint64_t attempt_word(uint32_t generation, uint32_t state) {
+    SWARM_ASSERT(state <= ATTEMPT_ANSWERED);
     return (uint64_t)generation << 32 | state;
 }
 
@@ -65,6 +66,8 @@ static inline void attempt_free(struct dispatch *d, uint32_t index) {
 static inline void attempt_request(struct dispatch *d, uint32_t index, uint32_t wants) {
     struct attempt *attempt = &d->attempts[index];
 
+    SWARM_ASSERT(wants != 0);
+    SWARM_ASSERT((d->requests_first == NONE32) == (d->requests_last == NONE32));
     if (!attempt->queued) {
         attempt->queued = true;
         attempt->request_next = NONE32;
@@ -80,6 +83,8 @@ static inline void attempt_request(struct dispatch *d, uint32_t index, uint32_t 
 
 /* A step's result has to be given back to its backend. */
 static inline void release_request(struct dispatch *d, uint32_t tracked) {
+    SWARM_ASSERT(d->tracked[tracked].lent);
+    SWARM_ASSERT(state_is_terminal(d->tracked[tracked].state));
     d->tracked[tracked].list_next = NONE32;
     if (d->releases_last == NONE32) {
         d->releases_first = tracked;

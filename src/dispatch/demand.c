@@ -20,6 +20,7 @@ uint32_t swarm__demand_new(struct dispatch *d) {
 
 /* Linear: there are few skills, and they lie side by side. */
 static uint32_t skill_find(const struct dispatch *d, uint64_t name) {
+    SWARM_ASSERT(name != 0);
     /* Acquire: pairs with the release store of swarm__profile_skills, so the digest is there. */
     uint32_t count = ATOMIC_LOAD(&d->skills_count, acquire);
 
@@ -33,6 +34,8 @@ static uint32_t skill_find(const struct dispatch *d, uint64_t name) {
 
 void swarm__demand_skills(struct dispatch *d, uint32_t demand, const char *const *names,
                           uint32_t count) {
+    SWARM_ASSERT(names != NULL || count == 0);
+    SWARM_ASSERT(!d->demands[demand].interned);
     for (uint32_t i = 0; i < count; i++) {
         uint64_t name = hash_text64(names[i]);
         uint32_t skill = skill_find(d, name);
@@ -51,6 +54,9 @@ void swarm__demand_seal(struct dispatch *d, uint32_t index, uint32_t run) {
     struct demand *demand = &d->demands[index];
 
     demand->run = run;
+    SWARM_ASSERT(!demand->interned);
+    SWARM_ASSERT(demand->needs_count <= NEEDS_MAX);
+    SWARM_ASSERT(run < d->config->runs_max);
     for (uint32_t i = 0; i < demand->needs_count; i++) {
         uint64_t permit = d->permits[demand->needs[i].permit].name;
 
@@ -60,6 +66,7 @@ void swarm__demand_seal(struct dispatch *d, uint32_t index, uint32_t run) {
 }
 
 static bool demands_equal(const struct demand *a, const struct demand *b) {
+    SWARM_ASSERT(a != b);
     if (a->digest != b->digest || a->run != b->run || a->agent != b->agent ||
         a->needs_count != b->needs_count || a->unknown_skill != b->unknown_skill ||
         memcmp(&a->skills, &b->skills, sizeof a->skills) != 0) {
@@ -111,6 +118,8 @@ void swarm__demand_ref(struct dispatch *d, uint32_t demand) {
 static void demand_unwait(struct dispatch *d, uint32_t index) {
     struct demand *demand = &d->demands[index];
 
+    SWARM_ASSERT(demand->list == NONE32 || !heap_contains(d->demand_nodes, index));
+
     if (demand->list == NONE32) {
         return;
     }
@@ -135,6 +144,7 @@ void swarm__demand_unref(struct dispatch *d, uint32_t index) {
     }
     SWARM_ASSERT(demand->ready == NONE32);
     SWARM_ASSERT(demand->list == NONE32);
+    SWARM_ASSERT(!heap_contains(d->demand_nodes, index));
     while (*link != index) {
         link = &d->demands[*link].chain;
     }
@@ -166,6 +176,8 @@ const struct skill_set *swarm__demand_profiles(struct dispatch *d, uint32_t inde
 static void demand_place(struct dispatch *d, uint32_t index) {
     uint32_t head = d->demands[index].ready;
     struct heap_node *node = &d->demand_nodes[index];
+
+    SWARM_ASSERT(d->demands[index].list == NONE32);
 
     if (heap_contains(d->demand_nodes, index)) {
         heap_remove(d->demand_nodes, &d->demands_ready, index);
@@ -218,6 +230,8 @@ void swarm__demand_wait(struct dispatch *d, uint32_t index, uint32_t list) {
 
     SWARM_ASSERT(demand->list == NONE32);
     SWARM_ASSERT(demand->ready != NONE32);
+    SWARM_ASSERT(list < wait_lists(d->config));
+    SWARM_ASSERT(heap_contains(d->demand_nodes, index));
     heap_remove(d->demand_nodes, &d->demands_ready, index);
     demand->list = list;
     demand->previous = NONE32;
@@ -229,11 +243,14 @@ void swarm__demand_wait(struct dispatch *d, uint32_t index, uint32_t list) {
 }
 
 static void demand_wake_one(struct dispatch *d, uint32_t index) {
+    SWARM_ASSERT(d->demands[index].list != NONE32);
+    SWARM_ASSERT(d->demands[index].ready != NONE32);
     demand_unwait(d, index);
     demand_place(d, index);
 }
 
 void swarm__demand_wake(struct dispatch *d, uint32_t list) {
+    SWARM_ASSERT(list < wait_lists(d->config));
     while (d->waiting[list] != NONE32) {
         demand_wake_one(d, d->waiting[list]);
     }

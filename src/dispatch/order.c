@@ -21,6 +21,7 @@ static struct tracked *new_step(const struct levels *l, uint32_t slot) {
 }
 
 static uint64_t weight(const struct levels *l, const struct tracked *step) {
+    SWARM_ASSERT(l->order == SWARM_ORDER_HOPS || l->order == SWARM_ORDER_CRITICAL);
     return l->order == SWARM_ORDER_HOPS ? 1 : step->estimate_ns;
 }
 

@@ -24,6 +24,8 @@ static inline bool outcome_is_retried(uint32_t outcome) {
 static inline uint64_t backoff_base(const swarm_retry *retry, uint32_t n) {
     uint64_t wait = retry->backoff_ns;
 
+    SWARM_ASSERT(n != 0);
+
     for (uint32_t i = 1; i < n && wait < retry->backoff_max_ns && i < 64; i++) {
         wait = wait > UINT64_MAX / 2 ? UINT64_MAX : wait * 2;
     }
@@ -35,6 +37,8 @@ static inline uint64_t backoff_ns(const struct tracked *step, uint64_t seed, uin
     uint64_t base = backoff_base(&step->retry, n);
     uint64_t spread = 0, drawn;
 
+    SWARM_ASSERT(n <= step->retry.attempts_max);
+    SWARM_ASSERT(step->retry.jitter_ppm <= MILLION);
     (void)checked_mul_div(base, step->retry.jitter_ppm, MILLION, &spread); /* at most base */
     if (spread == 0) {
         return base;

@@ -47,6 +47,9 @@ static inline uint32_t run_free_slot(const struct dispatch *d) {
 }
 
 static inline void run_append(struct dispatch *d, struct run *run, uint32_t tracked) {
+    SWARM_ASSERT((run->first == NONE32) == (run->last == NONE32));
+    SWARM_ASSERT(run->last == NONE32 ||
+                 d->tracked[run->last].ordinal < d->tracked[tracked].ordinal);
     d->tracked[tracked].run_next = NONE32;
     d->tracked[tracked].run_previous = run->last;
     if (run->last == NONE32) {
@@ -60,6 +63,9 @@ static inline void run_append(struct dispatch *d, struct run *run, uint32_t trac
 static inline void run_unlink(struct dispatch *d, struct run *run, uint32_t tracked) {
     uint32_t next = d->tracked[tracked].run_next, previous = d->tracked[tracked].run_previous;
 
+    SWARM_ASSERT(run->first != NONE32);
+    SWARM_ASSERT(next == NONE32 || d->tracked[next].run_previous == tracked);
+    SWARM_ASSERT(previous == NONE32 || d->tracked[previous].run_next == tracked);
     if (previous == NONE32) {
         run->first = next;
     } else {
@@ -89,6 +95,8 @@ static inline uint32_t key_find(struct dispatch *d, uint32_t run, uint64_t key) 
 static inline void key_insert(struct dispatch *d, uint32_t tracked) {
     uint32_t *chain = key_chain(d, d->tracked[tracked].run, d->tracked[tracked].key);
 
+    SWARM_ASSERT(d->tracked[tracked].key != 0);
+    SWARM_ASSERT(key_find(d, d->tracked[tracked].run, d->tracked[tracked].key) == NONE32);
     d->tracked[tracked].key_next = *chain;
     *chain = tracked;
 }
@@ -97,6 +105,7 @@ static inline void key_remove(struct dispatch *d, uint32_t tracked) {
     uint32_t *link = key_chain(d, d->tracked[tracked].run, d->tracked[tracked].key);
 
     while (*link != tracked) {
+        SWARM_ASSERT(*link != NONE32);
         link = &d->tracked[*link].key_next;
     }
     *link = d->tracked[tracked].key_next;

@@ -53,6 +53,7 @@ void swarm__log_flush(struct log *log) {
     struct log_stream *stream = log->stream;
     unsigned char now[8];
 
+    SWARM_ASSERT(stream == NULL || log->hashed <= log->used);
     if (stream == NULL || log->hashed == log->used) {
         return;
     }
@@ -202,6 +203,7 @@ size_t swarm__log_read(struct log *log, void *buffer, size_t size, size_t *out_n
 size_t swarm__log_peek(const struct log *log, const void **out_bytes) {
     size_t size = log->enabled ? ring_next_size(&log->ring) : 0;
 
+    SWARM_ASSERT(size == 0 || size >= LOG_HEADER);
     if (size != 0) {
         *out_bytes = log->ring.bytes + log->ring.read + RING_HEAD;
     }
@@ -209,12 +211,15 @@ size_t swarm__log_peek(const struct log *log, const void **out_bytes) {
 }
 
 void swarm__log_skip(struct log *log, size_t size) {
+    SWARM_ASSERT(size == ring_next_size(&log->ring));
+    SWARM_ASSERT(log->read + 1 < log->number);
     ring_skip(&log->ring, size);
     log->taken += size;
     log->read++;
 }
 
 void swarm__log_acknowledge(struct log *log) {
+    SWARM_ASSERT(log->safe <= log->read);
     log->safe = log->read;
     log->pending -= log->taken;
     log->taken = 0;
