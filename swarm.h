@@ -332,9 +332,8 @@ typedef struct swarm_config {
 
 /* Flags of swarm_config. */
 enum {
-    SWARM_CONFIG_STATIC =
-        1 /* static runs only: a call step costs 40 bytes and 8 an edge, instead of
-                               64 and 8 */
+    SWARM_CONFIG_STATIC = 1 /* static runs only: a call step costs 40 bytes instead of 56; an edge
+                               costs 8 */
 };
 
 /* Bytes that swarm_new needs for this configuration, in *out_bytes. INVALID: a field is out of

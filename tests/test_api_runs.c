@@ -587,7 +587,7 @@ TEST(calls_that_are_wrong) {
     rows_run();
 }
 
-/* ---- while a round waits for room in the log: the log must come out as if the ring had been large */
+/* ---- while a round waits for room in the log: the log is as if the ring had been large */
 
 static int64_t midround_open(struct world *w) {
     return OPEN(.key = 9);
