@@ -82,9 +82,7 @@ static inline swarm_mock_model builtin_model(enum builtin_role role) {
         .sigma_ppm = habit->sigma_ppm,
         .max_ns = BUILTIN_PATIENCE - 10 * BUILTIN_SECOND,
         .input_tokens = habit->input_tokens,
-        .input_sigma_ppm = 400000,
         .output_tokens = habit->output_tokens,
-        .output_sigma_ppm = 500000,
         .cached_ppm = 600000,
         /* 3, 0.30 and 15 dollars a million tokens, in nano-dollars */
         .price = {.input_nano = 3000, .cached_nano = 300, .output_nano = 15000},
