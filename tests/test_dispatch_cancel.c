@@ -36,7 +36,6 @@ static void chain_bring(struct chain *chain, uint32_t state) {
     }
     rig->hold_takes = state == IN_QUEUED;
     if (state == IN_READY) {
-        CHECK_EQ(swarm_agent_cancel(rig->sw, (swarm_agent){77}), SWARM_OK); /* harmless */
         rig_hold(rig, 3, SWARM_OUTCOME_THROTTLED, 100);
     }
     CHECK_EQ(rig_post(rig, 0, SWARM_OUTCOME_OK), SWARM_OK);
