@@ -211,6 +211,7 @@ static inline bool slice_is_digits(struct slice word) {
 /* A whole number from 0 to max. */
 static inline bool scan_number(struct scan *scan, const char *what, uint64_t max, uint64_t *out) {
     struct slice word = {scan->word, 0};
+    *out = 0;
     if (!scan_need_word(scan, what, &word)) {
         return false;
     }
