@@ -365,6 +365,7 @@ swarm_status swarm__plan_apply(swarm_plan *plan) {
         delay_attach(&sw->dispatch, at);
     }
     plan->delays = NONE32;
+    plan->records = NONE32;
     run->report.plan_version++;
     run->report.steps += plan->graph.count;
     run->report.edges += plan->graph.edges - plan->graph.repeated;
@@ -379,42 +380,41 @@ swarm_status swarm__plan_apply(swarm_plan *plan) {
     return SWARM_OK;
 }
 
-/* Gives everything back, the record included. */
-void swarm__plan_undo(swarm_plan *plan) {
-    swarm *sw = plan->sw;
-    struct dispatch *d = &sw->dispatch;
+/* Dispatch's part of a plan that is not applied. On a worker too: a call step's plan has demands of
+ * its own. */
+static void records_give(swarm_plan *plan) {
+    struct dispatch *d = &plan->sw->dispatch;
 
-    for (uint32_t slot = NONE32;
-         plan->run != NONE32 && swarm__graph_plan_step(&plan->graph, &slot);) {
-        struct tracked *step = tracked_at(plan, slot);
-
-        if (step == NULL) {
-            continue;
-        }
-        if (step->demand != NONE32 && d->demands[step->demand].interned) {
-            swarm__demand_unref(d, step->demand);
-        } else if (step->demand != NONE32) {
-            swarm__demand_discard(d, step->demand);
-        }
-        pool_push(&d->tracked_pool, tracked_of(&sw->graph, slot));
+    for (uint32_t at = plan->records, next; at != NONE32; at = next) {
+        next = d->tracked[at].run_next;
+        swarm__demand_let_go(d, d->tracked[at].demand);
+        pool_push(&d->tracked_pool, at);
     }
     for (uint32_t at = plan->delays, next; at != NONE32; at = next) {
         next = d->delays[at].next;
         pool_push(&d->delays_pool, at);
     }
+    plan->records = NONE32;
+    plan->delays = NONE32;
+}
+
+/* Gives everything back, the record included. */
+void swarm__plan_undo(swarm_plan *plan) {
+    records_give(plan);
     if (plan->run != NONE32) {
         swarm__graph_plan_undo(&plan->graph);
     }
     plan->open = false;
     if (plan->graph.caller != NONE32) {
-        swarm__plan_done(sw, plan);
+        swarm__plan_done(plan->sw, plan);
     }
 }
 
-/* The graph is through with the plan of a call step: its record goes back. */
+/* The graph is through with the plan of a call step, linked or undone: its record goes back. */
 void swarm__plan_done(void *context, struct swarm_plan *plan) {
     swarm *sw = context;
 
+    records_give(plan); /* a worker dropped it with its step */
     plan->open = false;
     pool_push(&sw->plans_pool, (uint32_t)(plan - sw->plans));
 }

@@ -50,6 +50,7 @@ struct swarm_plan {
     uint64_t value;   /* of the call step that it belongs to */
     uint32_t run;     /* index, or NONE32 */
     uint32_t delays;  /* list of delays, by `next`, newest first */
+    uint32_t records; /* of its tracked steps until it is applied, by run_next */
     uint32_t readers; /* steps that list their inputs */
     bool open;
 };
@@ -204,6 +205,7 @@ void swarm__sweep_one(swarm *sw);
 swarm_status swarm__plan_apply(swarm_plan *plan);
 /* Gives back everything that a plan has taken. */
 void swarm__plan_undo(swarm_plan *plan);
+void swarm__demand_let_go(struct dispatch *d, uint32_t demand);
 /* Whether the log has room for the plan's events; *out_never: not even when it is empty. */
 bool swarm__plan_room(swarm_plan *plan, bool *out_never);
 /* The record of a call step's plan goes back. A hook of the graph. */

@@ -34,6 +34,7 @@ static void plan_begin(swarm *sw, swarm_plan *plan, uint32_t run, uint32_t scope
     plan->sw = sw;
     plan->run = run;
     plan->delays = NONE32;
+    plan->records = NONE32;
     plan->readers = 0;
     plan->value = 0;
     plan->open = true;
@@ -48,6 +49,7 @@ static void plan_begin_refused(swarm *sw, swarm_plan *plan) {
     plan->sw = sw;
     plan->run = NONE32;
     plan->delays = NONE32;
+    plan->records = NONE32;
     plan->open = true;
     plan->graph.caller = NONE32;
     plan->graph.first = NONE32;
@@ -225,9 +227,8 @@ static void tracked_fill(struct tracked *step, const swarm_step_spec *spec, uint
     step->function = NONE32;
 }
 
-static void demand_give(swarm_plan *plan, uint32_t demand) {
-    struct dispatch *d = &plan->sw->dispatch;
-
+/* Of a step that is not there after all. Whoever filled the plan: others' are never shared. */
+void swarm__demand_let_go(struct dispatch *d, uint32_t demand) {
     if (demand != NONE32 && d->demands[demand].interned) {
         swarm__demand_unref(d, demand);
     } else if (demand != NONE32) {
@@ -287,11 +288,13 @@ swarm_step swarm_step_add(swarm_plan *plan, const swarm_step_spec *spec) {
     slot = swarm__graph_plan_add(
         &plan->graph, spec->function.id == 0 ? 0 : (uint32_t)spec->function.id - 1, flags, tracked);
     if (slot == NONE32) {
-        demand_give(plan, plan->sw->dispatch.tracked[tracked].demand);
+        swarm__demand_let_go(&plan->sw->dispatch, plan->sw->dispatch.tracked[tracked].demand);
         pool_push(&plan->sw->dispatch.tracked_pool, tracked);
         return none;
     }
     plan->sw->dispatch.tracked[tracked].slot = slot;
+    plan->sw->dispatch.tracked[tracked].run_next = plan->records;
+    plan->records = tracked;
     plan->readers += (spec->flags & SWARM_STEP_INPUTS) != 0;
     if (step_is_kept(plan, spec->flags)) {
         graph_keep(&plan->sw->graph, slot);

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a review of core, dispatch and record found: a test each.
+ */
+#include "test_dispatch.h"
+
+static const swarm_run_spec growing = {.flags = SWARM_RUN_GROWING};
+
+static swarm_function function_add(struct rig *rig, const char *name, swarm_call_function *call,
+                                   void *context) {
+    swarm_function function = swarm_function_add(rig->sw, name, call, context);
+
+    CHECK(function.id != 0);
+    return function;
+}
+
+static swarm_outcome call_nothing(void *context, const swarm_call *call, uint64_t *out_value) {
+    (void)context;
+    *out_value = call->argument;
+    return SWARM_OUTCOME_OK;
+}
+
+/* ---- a plan that is dropped with its call step gives everything back */
+
+static swarm_outcome plan_and_fail(void *context, const swarm_call *call, uint64_t *out_value) {
+    const char *skill = "x";
+    const swarm_step_spec spec = {.skills = &skill, .skills_count = 1};
+    swarm_plan *plan = swarm_call_plan(call);
+    swarm_step a = swarm_step_add(plan, &spec), b = swarm_step_add(plan, &spec);
+
+    (void)context;
+    (void)out_value;
+    CHECK_EQ(swarm_edge_add(plan, a, b, 5), SWARM_OK);
+    return SWARM_OUTCOME_TERMINAL;
+}
+
+TEST(the_plan_of_a_failed_call_gives_its_records_back) {
+    const swarm_config config = {.tracked_max = 4, .demands_max = 4, .delays_max = 4};
+    struct rig *rig = rig_new(&config, 1);
+    swarm_function fail = function_add(rig, "fail", plan_and_fail, NULL);
+    swarm_run run;
+    swarm_plan *plan = rig_plan(rig, &growing, &run);
+
+    for (uint32_t i = 0; i < 20; i++) {
+        CHECK(swarm_call_add(plan, fail, i).id != 0);
+    }
+    rig_commit(plan);
+    rig_settle(rig);
+    plan = swarm_plan_open(rig->sw, run);
+    for (uint32_t i = 0; i < 4; i++) {
+        (void)rig_step(plan);
+    }
+    rig_commit(plan);
+    rig_settle(rig);
+    CHECK_EQ(rig_report(rig, run).failed, 20);
+    rig_finish(rig);
+    rig_free(rig);
+}
+
+TEST_MAIN()
