@@ -164,6 +164,55 @@ TEST(drive_by_the_real_clock) {
     }
 }
 
+static swarm_outcome slow_call(void *context, const swarm_call *call, uint64_t *out_value) {
+    (void)context;
+    (void)out_value;
+    for (uint64_t i = 0; i < call->argument; i++) {
+        sched_yield();
+    }
+    return SWARM_OUTCOME_OK;
+}
+
+/* Between two agent steps only call steps on other threads can move the run: that is no stall, also
+ * at the moment when the last of them has just posted the next agent step. */
+TEST(call_steps_on_threads_are_no_stall) {
+    const swarm_drive_options options = {.workers = 2};
+    const swarm_mock_model model = {.mean_ns = SWARM_ZERO};
+    static struct turned turned; /* whose owner looks again and again instead of sleeping */
+    struct place place;
+    swarm_function slow;
+    swarm_run run;
+    swarm_plan *plan;
+    swarm_step before;
+
+    turned_init(&turned);
+    place_new(&place, &turned.host, &model);
+    slow = swarm_function_add(place.sw, "slow", slow_call, NULL);
+    run = swarm_run_open(place.sw, NULL);
+    plan = swarm_plan_open(place.sw, run);
+    before = rig_step(plan);
+    for (uint32_t i = 0; i < 500; i++) {
+        swarm_step next = rig_step(plan);
+
+        for (uint32_t k = 0; k < 3; k++) {
+            swarm_step call = swarm_call_add(plan, slow, (i + k) % 5);
+
+            CHECK_EQ(swarm_edge_add(plan, before, call, 0), SWARM_OK);
+            CHECK_EQ(swarm_edge_add(plan, call, next, 0), SWARM_OK);
+        }
+        before = next;
+    }
+    rig_commit(plan);
+    for (uint32_t again = 0; again < 5; again++) {
+        CHECK_EQ(swarm_drive(place.sw, &options), SWARM_OK);
+        CHECK_EQ(place_report(&place, run).ok, 2001);
+        CHECK_EQ(swarm_run_again(place.sw, run), SWARM_OK);
+    }
+    CHECK_EQ(swarm_run_cancel(place.sw, run), SWARM_OK);
+    CHECK_EQ(swarm_drive(place.sw, &options), SWARM_OK);
+    CHECK_EQ(swarm_free(place.sw), SWARM_OK);
+}
+
 TEST(drive_stops_when_told) {
     const swarm_mock_model model = {.mean_ns = 10 * MILLISECOND};
     static struct turned turned;

@@ -360,10 +360,11 @@ static void sleep_until(struct drive *drive, uint64_t now_ns, uint64_t deadline_
                       deadline_ns == SWARM_NEVER ? PARK_FOREVER : deadline_ns - now_ns);
 }
 
-/* Lets another thread have the turn if one asked for it, and takes it back. */
-static void yield_turn(swarm *sw) {
+/* Lets another thread have the turn if one asked for it, and takes it back. True when it did: then
+ * anything may have happened, also a round whose requests nobody has taken. */
+static bool yield_turn(swarm *sw) {
     if ((ATOMIC_LOAD(&sw->turn, relaxed) & TURN_WANTED) == 0) {
-        return;
+        return false;
     }
     (void)swarm_turn_end(sw);
     if (sw->bell_host.wait != NULL) {
@@ -373,12 +374,14 @@ static void yield_turn(swarm *sw) {
     while (swarm_turn_begin(sw) != SWARM_OK) {
         ATOMIC_PAUSE();
     }
+    return true;
 }
 
-/* Whether nothing is left that could move a run. */
+/* Whether nothing is left that could move a run. Quiet first: only then no worker can post any more,
+ * and what was posted before is seen. The other way round a worker may post and leave in between. */
 static bool is_stalled(swarm *sw, uint64_t deadline_ns) {
-    return deadline_ns == SWARM_NEVER && sw->dispatch.attempts_free.used == 0 &&
-           !swarm__round_pending(sw) && swarm__graph_quiet(&sw->graph);
+    return swarm__graph_quiet(&sw->graph) && deadline_ns == SWARM_NEVER &&
+           sw->dispatch.attempts_free.used == 0 && !swarm__round_pending(sw);
 }
 
 static swarm_status real_loop(struct drive *drive, uint64_t until_ns) {
@@ -402,7 +405,7 @@ static swarm_status real_loop(struct drive *drive, uint64_t until_ns) {
         if (now_ns >= until_ns) {
             return SWARM_E_TIMED_OUT;
         }
-        yield_turn(sw);
+        changed = yield_turn(sw) || changed;
         deadline_ns = changed ? 0 : next_deadline(sw);
         if (!changed && is_stalled(sw, deadline_ns)) {
             return SWARM_E_STALLED;

@@ -129,9 +129,10 @@ swarm_status swarm_agent_usage(swarm *sw, swarm_agent agent, uint64_t *out_attem
 
 /* Whether something may still happen without the caller. */
 static bool can_move(swarm *sw) {
-    return swarm__round_pending(sw) || sw->dispatch.attempts_free.used != 0 ||
-           sw->dispatch.timers != NONE32 || sw->round.held_first != NONE32 ||
-           !swarm__graph_quiet(&sw->graph);
+    /* Quiet first: a worker that is seen to have left is seen to have posted. */
+    return !swarm__graph_quiet(&sw->graph) || swarm__round_pending(sw) ||
+           sw->dispatch.attempts_free.used != 0 || sw->dispatch.timers != NONE32 ||
+           sw->round.held_first != NONE32;
 }
 
 static uint32_t first_waiting(const struct dispatch *d, const struct run *run) {
