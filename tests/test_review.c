@@ -57,4 +57,32 @@ TEST(the_plan_of_a_failed_call_gives_its_records_back) {
     rig_free(rig);
 }
 
+/* ---- delays of a step that failed */
+
+TEST(a_failed_step_forgets_its_delays) {
+    const swarm_step_spec gone = {.flags = SWARM_STEP_DETACHED};
+    struct rig *rig = rig_new(NULL, 1);
+    swarm_function nothing = function_add(rig, "nothing", call_nothing, NULL);
+    swarm_run run;
+    swarm_plan *plan = rig_plan(rig, &growing, &run);
+    swarm_step from = rig_step(plan), to;
+
+    CHECK_EQ(swarm_edge_add(plan, from, swarm_step_add(plan, &gone), 100), SWARM_OK);
+    rig_commit(plan);
+    rig_settle(rig);
+    rig_answer(rig, 0, SWARM_OUTCOME_TERMINAL);
+    for (uint32_t round = 0; round < 3; round++) {
+        plan = swarm_plan_open(rig->sw, run);
+        for (uint32_t i = 0; i < 3; i++) { /* in the slot where `to` was */
+            (void)swarm_call_add(plan, nothing, UINT64_MAX);
+        }
+        to = swarm_step_add(plan, &gone);
+        CHECK_EQ(swarm_edge_add(plan, from, to, 7), SWARM_OK);
+        rig_commit(plan);
+        rig_settle(rig);
+    }
+    CHECK_EQ(rig_report(rig, run).skipped, 4);
+    rig_free(rig);
+}
+
 TEST_MAIN()

@@ -178,11 +178,11 @@ static void delay_attach(struct dispatch *d, uint32_t delay) {
     uint32_t *link = &d->tracked[tracked_of(graph, d->delays[delay].from)].delays_first;
     uint64_t ordinal = d->tracked[tracked_of(graph, d->delays[delay].to)].ordinal;
 
-    while (*link != NONE32 &&
-           d->tracked[tracked_of(graph, d->delays[*link].to)].ordinal < ordinal) {
+    d->delays[delay].ordinal = ordinal;
+    while (*link != NONE32 && d->delays[*link].ordinal < ordinal) {
         link = &d->delays[*link].next;
     }
-    if (*link != NONE32 && d->delays[*link].to == d->delays[delay].to) {
+    if (*link != NONE32 && d->delays[*link].ordinal == ordinal) {
         if (d->delays[*link].delay_ns < d->delays[delay].delay_ns) {
             d->delays[*link].delay_ns = d->delays[delay].delay_ns;
         }
@@ -248,14 +248,11 @@ static void log_step(swarm *sw, const swarm_plan *plan, uint32_t slot, uint64_t 
     swarm__log(sw, SWARM_EVENT_STEP, plan->run, ordinal, fields);
 }
 
-static uint64_t delay_of(const struct dispatch *d, uint32_t from, uint32_t to) {
-    uint32_t at = d->tracked[tracked_of(d->graph, from)].delays_first;
+static uint64_t delay_of(const swarm_plan *plan, uint32_t from, uint32_t to) {
+    const struct dispatch *d = &plan->sw->dispatch;
+    uint32_t list = tracked_at(plan, from)->delays_first;
 
-    while (at != NONE32 && d->delays[at].to != to) {
-        at = d->delays[at].next;
-    }
-    SWARM_ASSERT(at != NONE32);
-    return d->delays[at].delay_ns;
+    return d->delays[swarm__delay_find(d, list, tracked_at(plan, to)->ordinal)].delay_ns;
 }
 
 /* The step's edges: into its list of inputs, and into the log. */
@@ -270,7 +267,7 @@ static void step_edges(const swarm_plan *plan, uint32_t slot, uint64_t first) {
            swarm__graph_plan_incoming(&plan->graph, slot, &cursor, &from, &delayed)) {
         if (sw->log.enabled) {
             uint64_t fields[2] = {ordinal_of(plan, from, first),
-                                  delayed ? 1 + delay_of(&sw->dispatch, from, slot) : 0};
+                                  delayed ? 1 + delay_of(plan, from, slot) : 0};
 
             swarm__log(sw, SWARM_EVENT_EDGE, plan->run, ordinal_of(plan, slot, first), fields);
         }

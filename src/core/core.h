@@ -171,6 +171,8 @@ void swarm__step_free(swarm *sw, uint32_t tracked);
 void swarm__plain_end(swarm *sw, uint32_t slot, uint32_t state, uint64_t value);
 /* An edge with a delay was added behind a step that had ended OK: its time runs from that end. A
  * hook of the graph. */
+/* The delay of an edge, in the list of the step that it leaves, by the ordinal of the other. */
+uint32_t swarm__delay_find(const struct dispatch *d, uint32_t list, uint64_t ordinal);
 void swarm__delay_late(void *sw, uint32_t from, uint32_t to);
 /* Deals with scopes in which nothing is left, and with one run that may have ended. False: none. */
 bool swarm__scopes_collect(swarm *sw);

@@ -136,9 +136,8 @@ void swarm__step_end(swarm *sw, uint32_t tracked, uint32_t state, swarm_status r
     }
 }
 
-/* The delay of an edge: its record in the list of the step that it leaves. */
-static uint32_t delay_find(const struct dispatch *d, uint32_t list, uint32_t to) {
-    while (list != NONE32 && d->delays[list].to != to) {
+uint32_t swarm__delay_find(const struct dispatch *d, uint32_t list, uint64_t ordinal) {
+    while (list != NONE32 && d->delays[list].ordinal != ordinal) {
         list = d->delays[list].next;
     }
     SWARM_ASSERT(list != NONE32);
@@ -150,18 +149,18 @@ static void delay_start(swarm *sw, uint32_t delay, uint64_t from_ns) {
 
     SWARM_ASSERT(from_ns <= sw->now_ns);
     SWARM_ASSERT(!heap_contains(d->timer_nodes, timer_of_delay(d, delay)));
-    uint64_t ordinal = d->tracked[tracked_of(&sw->graph, d->delays[delay].to)].ordinal;
 
     timer_arm(d, timer_of_delay(d, delay), saturating_add64(from_ns, d->delays[delay].delay_ns),
-              ordinal);
+              d->delays[delay].ordinal);
 }
 
 /* An edge with a delay that was added after its first step had ended OK. */
 void swarm__delay_late(void *context, uint32_t from, uint32_t to) {
     swarm *sw = context;
     const struct tracked *step = &sw->dispatch.tracked[tracked_of(&sw->graph, from)];
+    uint64_t ordinal = sw->dispatch.tracked[tracked_of(&sw->graph, to)].ordinal;
 
-    delay_start(sw, delay_find(&sw->dispatch, step->delays_first, to), step->end_ns);
+    delay_start(sw, swarm__delay_find(&sw->dispatch, step->delays_first, ordinal), step->end_ns);
 }
 
 /* Successors in ascending order; those that became ready are dealt with in this order. */
@@ -173,7 +172,9 @@ static void tell_successors(swarm *sw, uint32_t slot, bool poison, uint32_t dela
     for (what = swarm__graph_finish_next(&walk, &to); what != 0;
          what = swarm__graph_finish_next(&walk, &to)) {
         if (what == WALK_DELAYED) {
-            delays = delay_find(&sw->dispatch, delays, to); /* both lists ascend */
+            uint64_t ordinal = sw->dispatch.tracked[tracked_of(&sw->graph, to)].ordinal;
+
+            delays = swarm__delay_find(&sw->dispatch, delays, ordinal); /* both lists ascend */
             delay_start(sw, delays, sw->now_ns);
         } else {
             swarm__woken_push(sw, to, what == WALK_POISONED);

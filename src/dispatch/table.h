@@ -87,6 +87,7 @@ struct input_cell {
 
 struct delay {
     uint64_t delay_ns;
+    uint64_t ordinal;  /* of `to`, once the plan is applied: its slot may be another step's later */
     uint32_t from, to; /* slots; from is NONE32 once that step is gone */
     uint32_t next;     /* of the plan, then of `from` */
 };
