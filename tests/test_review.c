@@ -85,4 +85,32 @@ TEST(a_failed_step_forgets_its_delays) {
     rig_free(rig);
 }
 
+/* ---- continuations */
+
+static swarm_outcome continue_plain(void *context, const swarm_call *call, uint64_t *out_value) {
+    const swarm_function *next = context;
+    swarm_plan *plan = swarm_call_plan(call);
+
+    (void)out_value;
+    return swarm_plan_continue(plan, swarm_call_add(plan, *next, 42)) == SWARM_OK
+               ? SWARM_OUTCOME_OK
+               : SWARM_OUTCOME_TERMINAL;
+}
+
+TEST(a_plain_step_may_continue_a_tracked_one) {
+    struct rig *rig = rig_new(NULL, 1);
+    swarm_function nothing = function_add(rig, "nothing", call_nothing, NULL);
+    swarm_function more = function_add(rig, "more", continue_plain, &nothing);
+    swarm_run run;
+    swarm_plan *plan = rig_plan(rig, &growing, &run);
+    swarm_step step = swarm_step_add(plan, &(swarm_step_spec){.function = more});
+
+    rig_commit(plan);
+    rig_settle(rig);
+    CHECK_EQ(rig_state(rig, step), SWARM_STEP_OK);
+    CHECK_EQ(rig_info(rig, step).result.value, 42);
+    CHECK_EQ(rig_report(rig, run).ok, 2);
+    rig_free(rig);
+}
+
 TEST_MAIN()

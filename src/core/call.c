@@ -4,7 +4,8 @@
  *
  * enter and leave run on the worker. A tracked step's record is the worker's from the one to the
  * other, but for its state, which is the turn's. A plain step that comes back to the turn has no
- * record: its output carries the outcome, or the index of the plan that it brought.
+ * record: its output carries the outcome, or the index of the plan that it brought; or the value, in
+ * state OK, if it ran well and continues a tracked step.
  */
 #include "core.h"
 
@@ -28,7 +29,12 @@ void swarm__call_leave(void *context, struct call_frame *frame, swarm_outcome ou
         frame->plan->value = value;
     }
     if (!graph_has(&sw->graph, frame->slot, GRAPH_TRACKED)) {
-        sw->graph.output[frame->slot] = plan != NONE32 ? OUTPUT_PLAN | plan : outcome;
+        if (plan == NONE32 && outcome == SWARM_OUTCOME_OK) {
+            sw->graph.output[frame->slot] = value;
+            kind_state_set(&sw->graph, frame->slot, SWARM_STEP_OK);
+        } else {
+            sw->graph.output[frame->slot] = plan != NONE32 ? OUTPUT_PLAN | plan : outcome;
+        }
         return;
     }
     struct tracked *step = &sw->dispatch.tracked[tracked_of(&sw->graph, frame->slot)];
@@ -38,6 +44,11 @@ void swarm__call_leave(void *context, struct call_frame *frame, swarm_outcome ou
     step->result = frame->has_result ? frame->result : plain;
     step->lent = step->result.bytes != NULL;
     step->plan = plan;
+}
+
+/* Without a plan: it came back because it continues a tracked step. */
+static bool plain_went_well(const swarm *sw, uint32_t slot) {
+    return kind_state(graph_kind(&sw->graph, slot)) == SWARM_STEP_OK;
 }
 
 /* The plan that a call step brought to the turn, or null. */
@@ -50,7 +61,7 @@ swarm_plan *swarm__plan_of_call(swarm *sw, uint32_t slot) {
     }
     if (graph_has(&sw->graph, slot, GRAPH_TRACKED)) {
         index = sw->dispatch.tracked[tracked_of(&sw->graph, slot)].plan;
-    } else if ((output & OUTPUT_PLAN) != 0) {
+    } else if (!plain_went_well(sw, slot) && (output & OUTPUT_PLAN) != 0) {
         index = (uint32_t)output;
     }
     return index == NONE32 ? NULL : &sw->plans[index];
@@ -105,20 +116,20 @@ void swarm__call_returned(swarm *sw, uint32_t slot, bool spoilt) {
     swarm__step_finish(sw, tracked);
 }
 
-/* A plain call step came back: it failed, brought a plan, or is a continuation that must not
- * run. */
+/* A plain call step came back: it failed, brought a plan, or is a continuation. */
 void swarm__plain_returned(swarm *sw, uint32_t slot) {
     swarm_plan *plan = swarm__plan_of_call(sw, slot);
     bool cancelled = swarm__scope_is_cancelled(&sw->graph, sw->graph.scope[slot]);
     bool ran = graph_has(&sw->graph, slot, GRAPH_CROSSED), deferred;
-    uint64_t value = plan == NULL ? 0 : plan->value;
+    bool went_well = plain_went_well(sw, slot);
+    uint64_t value = plan == NULL ? sw->graph.output[slot] : plan->value;
     bool ok = plan_take(plan, !cancelled, &deferred);
     uint32_t state = SWARM_STEP_FAILED;
 
     if (deferred) {
         return;
     }
-    if (plan != NULL && ok) {
+    if (went_well || (plan != NULL && ok)) {
         state = SWARM_STEP_OK;
     }
     if (!ran && graph_has(&sw->graph, slot, GRAPH_SPOILT)) {
