@@ -113,4 +113,41 @@ TEST(a_plain_step_may_continue_a_tracked_one) {
     rig_free(rig);
 }
 
+/* ---- nothing is started while a cancel is under way */
+
+TEST(no_start_while_a_cancel_sweeps) {
+    const swarm_config config = {.log_bytes = 8192, .agents_max = 600};
+    struct rig *rig = rig_new(&config, 600);
+    swarm_run run;
+    swarm_plan *plan = rig_plan(rig, &growing, &run);
+    swarm_request requests[8];
+    swarm_status status = SWARM_E_AGAIN;
+    uint32_t passes = 0;
+
+    for (uint32_t part = 0; part < 60; part++) {
+        for (uint32_t i = 0; i < 10; i++) {
+            (void)rig_step(plan);
+        }
+        while (swarm_plan_commit(plan, NULL) == SWARM_E_AGAIN) {
+            (void)rig_read(rig);
+        }
+        rig->hold_takes = true;
+        rig_settle(rig);
+        plan = swarm_plan_open(rig->sw, run);
+    }
+    CHECK_EQ(swarm_plan_drop(plan), SWARM_OK);
+    CHECK_EQ(swarm_run_cancel(rig->sw, run), SWARM_OK);
+    for (; status == SWARM_E_AGAIN && passes < 100; passes++) {
+        status = swarm_advance(rig->sw, 1, NULL);
+        (void)rig_read(rig);
+        CHECK_EQ(swarm_take(rig->sw, requests, 8), 0);
+    }
+    CHECK_EQ(status, SWARM_OK);
+    CHECK(passes > 1);
+    rig->hold_takes = false;
+    rig_settle(rig);
+    CHECK_EQ(rig->count, 0);
+    rig_free(rig);
+}
+
 TEST_MAIN()

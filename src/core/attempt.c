@@ -379,8 +379,8 @@ static bool request_of_head(swarm *sw, swarm_request *out, bool *out_filled) {
     *out_filled = attempt->wants != 0;
     if ((attempt->wants & ATTEMPT_WANTS_START) != 0) {
         if (!log_is_safe(&sw->log, attempt->frame) ||
-            ATOMIC_LOAD(&sw->commands_open, acquire) != 0) {
-            return false; /* not safe yet, or a cancel must be looked at first */
+            ATOMIC_LOAD(&sw->commands_open, acquire) != 0 || sw->round.sweep != NONE32) {
+            return false; /* not safe yet, or a cancel is to be applied first, or half applied */
         }
         request_start(sw, index, out);
         attempt->wants &= ~(uint32_t)ATTEMPT_WANTS_START;
