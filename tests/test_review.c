@@ -150,4 +150,21 @@ TEST(no_start_while_a_cancel_sweeps) {
     rig_free(rig);
 }
 
+/* ---- deadlines */
+
+TEST(a_close_is_due_at_once) {
+    struct rig *rig = rig_new(NULL, 1);
+    swarm_run run = swarm_run_open(rig->sw, &growing);
+
+    rig_settle(rig);
+    CHECK_EQ(swarm_next_deadline(rig->sw), SWARM_NEVER);
+    CHECK_EQ(swarm_run_close(rig->sw, run), SWARM_OK);
+    CHECK_EQ(swarm_next_deadline(rig->sw), 0);
+    CHECK_EQ(swarm_run_check(rig->sw, run, NULL), SWARM_OK);
+    rig_settle(rig);
+    CHECK_EQ(swarm_next_deadline(rig->sw), SWARM_NEVER);
+    CHECK_EQ(rig_report(rig, run).state, SWARM_RUN_ENDED);
+    rig_free(rig);
+}
+
 TEST_MAIN()

@@ -370,7 +370,7 @@ swarm_status swarm_advance(swarm *sw, uint64_t now_ns, bool *out_changed) {
 bool swarm__round_pending(const swarm *sw) {
     /* Acquire: pairs with the release of swarm__signal, so that what was posted is found. */
     return (ATOMIC_LOAD(&sw->turn, acquire) & TURN_PENDING) != 0 || sw->round.phase != ROUND_IDLE ||
-           sw->round.woken_first != NONE32 ||
+           sw->round.woken_first != NONE32 || sw->round.runs_quiet ||
            (sw->dispatch.demands_ready != NONE32 && !sw->draining);
 }
 
