@@ -167,4 +167,42 @@ TEST(a_close_is_due_at_once) {
     rig_free(rig);
 }
 
+/* ---- who waits for a held backend */
+
+TEST(a_new_agent_takes_what_waits_for_a_held_backend) {
+    const swarm_backend other = {.size = sizeof other, .name = "other"};
+    struct rig *rig = rig_new(NULL, 1);
+    swarm_profile_spec profile = {.name = "second"};
+    swarm_run run;
+    swarm_plan *plan = rig_plan(rig, &growing, &run);
+
+    (void)rig_step(plan);
+    rig_commit(plan);
+    rig_settle(rig);
+    rig_hold(rig, 0, SWARM_OUTCOME_THROTTLED, 1000);
+    CHECK_EQ(rig_count(rig, SWARM_REQUEST_START), 1);
+    profile.backend = swarm_backend_add(rig->sw, &other);
+    CHECK(swarm_agent_add(rig->sw, swarm_profile_add(rig->sw, &profile), 1).id != 0);
+    rig_settle(rig);
+    CHECK_EQ(rig_count(rig, SWARM_REQUEST_START), 2);
+    rig_finish(rig);
+    rig_free(rig);
+}
+
+TEST(nobody_left_is_noticed_although_the_backend_is_held) {
+    struct rig *rig = rig_new(NULL, 1);
+    swarm_run run;
+    swarm_plan *plan = rig_plan(rig, &growing, &run);
+    swarm_step step = rig_step(plan);
+
+    rig_commit(plan);
+    rig_settle(rig);
+    rig_hold(rig, 0, SWARM_OUTCOME_THROTTLED, 1000);
+    CHECK_EQ(swarm_agent_withdraw(rig->sw, rig->requests[0].agent), SWARM_OK);
+    rig_settle(rig);
+    CHECK_EQ(rig_state(rig, step), SWARM_STEP_FAILED);
+    CHECK_EQ(rig_info(rig, step).reason, SWARM_E_NO_AGENT);
+    rig_free(rig);
+}
+
 TEST_MAIN()

@@ -393,6 +393,13 @@ swarm_profile swarm_profile_add(swarm *sw, const swarm_profile_spec *spec) {
     return id;
 }
 
+/* Who waits for this agent or for those of its profile looks again: it may be new, or may never
+ * come. So does who waits for held backends: the agent may have another one. */
+static void agents_changed(struct dispatch *d, uint32_t agent) {
+    swarm__demand_wake_agent(d, d->agents[agent].profile, agent);
+    swarm__demand_wake(d, WAIT_BACKEND);
+}
+
 swarm_agent swarm_agent_add(swarm *sw, swarm_profile profile, uint32_t count) {
     swarm_agent id = {0};
     swarm_error error;
@@ -409,7 +416,7 @@ swarm_agent swarm_agent_add(swarm *sw, swarm_profile profile, uint32_t count) {
     if (index == NONE32) {
         setup_failed(sw, &error);
     } else {
-        swarm__demand_wake_agent(&sw->dispatch, (uint32_t)profile.id - 1, index);
+        agents_changed(&sw->dispatch, index);
         id.id = (uint64_t)index + 1;
     }
     return id;
@@ -423,9 +430,7 @@ swarm_status swarm_agent_withdraw(swarm *sw, swarm_agent agent) {
         return SWARM_E_STALE;
     }
     swarm__agent_withdraw(&sw->dispatch, (uint32_t)agent.id - 1);
-    /* Who waits for it alone must learn that it will never come. */
-    swarm__demand_wake_agent(&sw->dispatch, sw->dispatch.agents[agent.id - 1].profile,
-                             (uint32_t)agent.id - 1);
+    agents_changed(&sw->dispatch, (uint32_t)agent.id - 1);
     return SWARM_OK;
 }
 

@@ -267,9 +267,3 @@ void swarm__demand_wake_agent(struct dispatch *d, uint32_t profile, uint32_t age
     }
     swarm__demand_wake(d, wait_of_agent(d, agent));
 }
-
-void swarm__demand_wake_all(struct dispatch *d) {
-    for (uint32_t list = 0; list < wait_lists(d->config); list++) {
-        swarm__demand_wake(d, list);
-    }
-}

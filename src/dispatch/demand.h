@@ -44,7 +44,6 @@ void swarm__demand_wait(struct dispatch *d, uint32_t demand, uint32_t list);
 void swarm__demand_wake(struct dispatch *d, uint32_t list);
 /* Wakes those on WAIT_AGENT that the profile fits, and those that want this very agent. */
 void swarm__demand_wake_agent(struct dispatch *d, uint32_t profile, uint32_t agent);
-void swarm__demand_wake_all(struct dispatch *d);
 
 static inline uint32_t wait_of_permit(uint32_t permit) {
     return WAIT_FIXED + permit;
