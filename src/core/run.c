@@ -39,6 +39,7 @@ static void run_begin(swarm *sw, uint32_t index) {
     sw->runs_open++;
     ATOMIC_STORE(&sw->gauges.open, sw->runs_open, relaxed); /* who looks before the first round */
     memset(&run->report, 0, sizeof run->report);
+    swarm__log_flush(&sw->log); /* events of the slot's last run, or time round */
     hash128_init(&sw->streams[index].hash, SWARM_TRACE_VERSION);
     sw->streams[index].now_ns = SWARM_NEVER; /* no time has gone in */
     run->ended = false;
