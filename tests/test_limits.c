@@ -233,6 +233,31 @@ TEST(pools_of_plans) {
     }
 }
 
+/* Requirements of a step that was refused are given back: another set each time. */
+TEST(demands_of_refused_steps) {
+    swarm_config config = small();
+    struct house h;
+    swarm_run run;
+
+    config.steps_max = 1;
+    config.demands_max = 2;
+    house_open(&h, config);
+    run = growing(&h);
+    for (uint64_t i = 0; i < AGAIN_AND_AGAIN; i++) {
+        const swarm_need need = {h.permit, i + 1};
+        const swarm_step_spec spec = {.needs = &need, .needs_count = 1};
+        swarm_plan *plan = swarm_plan_open(h.sw, run);
+        swarm_error error = {0};
+
+        CHECK(swarm_step_add(plan, NULL).id != 0);
+        CHECK_EQ(swarm_step_add(plan, &spec).id, 0);
+        CHECK_EQ(swarm_plan_commit(plan, &error), SWARM_E_FULL);
+        check_refused(&error, SWARM_E_FULL, "steps_max");
+    }
+    run_out(&h, run, 0);
+    house_close(&h);
+}
+
 /* Steps of a growing run go back one by one, while the run goes on. */
 TEST(steps_come_back_while_a_run_goes_on) {
     const swarm_step_spec detached = {.flags = SWARM_STEP_DETACHED};

@@ -39,6 +39,7 @@ static inline swarm_config small(void) {
                            .steps_max = 256,
                            .edges_max = 1024,
                            .tracked_max = 256,
+                           .demands_max = 8,
                            .agents_max = 16};
 
     return config;
