@@ -22,6 +22,8 @@
  */
 #include "step.h"
 
+#define SORT_BUDGET 64 /* places that insertion sort may go in one list */
+
 static swarm_status check_fail(struct graph_plan *plan, swarm_status status, const char *text) {
     swarm__graph_plan_fail(plan, status, text);
     plan->error.index = SWARM_NONE;
@@ -40,13 +42,7 @@ static void scratch_set(struct graph *graph, uint32_t slot, uint32_t value) {
 /* ---- walks over a plan */
 
 bool swarm__graph_plan_step(const struct graph_plan *plan, uint32_t *cursor) {
-    if (*cursor == NONE32) {
-        *cursor = plan->first;
-    } else if (*cursor == plan->last) {
-        *cursor = NONE32;
-    } else {
-        *cursor = plan->is_static ? *cursor + 1 : plan->graph->in_degree[*cursor];
-    }
+    *cursor = *cursor == NONE32 ? plan->first : plan_next(plan, *cursor);
     return *cursor != NONE32;
 }
 
@@ -280,80 +276,104 @@ static uint32_t cells_merge(struct graph *graph, uint32_t a, uint32_t b) {
     return head;
 }
 
-/* Turns a list round; *out_sorted says whether the result ascends: lists grow at their heads, so
- * most do. */
-static uint32_t cells_reverse(struct graph *graph, uint32_t head, bool *out_sorted) {
-    uint32_t reversed = NONE32;
-
-    *out_sorted = true;
-    while (head != NONE32) {
-        uint32_t next = ATOMIC_LOAD(&graph->edge_next[head], relaxed);
-
-        if (reversed != NONE32) {
-            *out_sorted = *out_sorted && cell_before(graph, head, reversed);
-        }
-        ATOMIC_STORE(&graph->edge_next[head], reversed, relaxed);
-        reversed = head;
-        head = next;
-    }
-    return reversed;
-}
-
 /* Merge sort from the bottom: bin i holds a sorted list of 2^i cells, as in a binary counter. */
-uint32_t swarm__graph_cells_sort(struct graph *graph, uint32_t head) {
+static uint32_t cells_merge_sort(struct graph *graph, uint32_t head) {
     uint32_t bins[32], sorted = NONE32;
-    bool is_sorted;
+    int used = 0;
 
-    head = cells_reverse(graph, head, &is_sorted);
-    if (is_sorted) {
-        return head;
-    }
-    for (int i = 0; i < 32; i++) {
-        bins[i] = NONE32;
-    }
     while (head != NONE32) {
         uint32_t carry = head;
         int i = 0;
 
         head = ATOMIC_LOAD(&graph->edge_next[head], relaxed);
         ATOMIC_STORE(&graph->edge_next[carry], NONE32, relaxed);
-        for (; bins[i] != NONE32; i++) { /* fewer than 2^31 cells: bin 31 stays empty */
+        for (; i < used && bins[i] != NONE32; i++) { /* fewer than 2^31 cells: 31 bins do */
             carry = cells_merge(graph, bins[i], carry);
             bins[i] = NONE32;
         }
+        used = i == used ? used + 1 : used;
         bins[i] = carry;
     }
-    for (int i = 0; i < 32; i++) {
+    for (int i = 0; i < used; i++) {
         sorted = cells_merge(graph, bins[i], sorted);
     }
     return sorted;
 }
 
-/* Sorts a step's incoming edges and drops repeated ones. */
-static void list_order(struct graph_plan *plan, uint32_t slot) {
-    struct graph *graph = plan->graph;
-    uint32_t head = swarm__graph_cells_sort(graph, (uint32_t)graph->output[slot]);
-    uint32_t cell = head;
+/* Puts a cell where it belongs in a sorted list. False when that is further than `budget` away. */
+static bool cells_insert(struct graph *graph, uint32_t *sorted, uint32_t cell, uint32_t *budget) {
+    uint32_t before = NONE32, after = *sorted;
 
-    graph->output[slot] = head;
+    while (after != NONE32 && !cell_before(graph, cell, after)) {
+        if ((*budget)-- == 0) {
+            *budget = 0;
+            return false;
+        }
+        before = after;
+        after = ATOMIC_LOAD(&graph->edge_next[after], relaxed);
+    }
+    ATOMIC_STORE(&graph->edge_next[cell], after, relaxed);
+    if (before == NONE32) {
+        *sorted = cell;
+    } else {
+        ATOMIC_STORE(&graph->edge_next[before], cell, relaxed);
+    }
+    return true;
+}
+
+/* Lists grow at their heads, mostly in order: then each cell is the new first of the sorted list. A
+ * few places of insertion sort for short lists, and a merge sort for the rest of wild ones. */
+uint32_t swarm__graph_cells_sort(struct graph *graph, uint32_t head) {
+    uint32_t sorted = NONE32, budget = SORT_BUDGET;
+
+    while (head != NONE32) {
+        uint32_t next = ATOMIC_LOAD(&graph->edge_next[head], relaxed);
+
+        if (!cells_insert(graph, &sorted, head, &budget)) {
+            return cells_merge(graph, sorted, cells_merge_sort(graph, head));
+        }
+        head = next;
+    }
+    return sorted;
+}
+
+/* Drops the cell behind `cell`, which repeats it. */
+static void list_fold(struct graph_plan *plan, uint32_t cell, uint32_t next) {
+    struct graph *graph = plan->graph;
+    uint32_t from = graph->edge_to[cell] & ~GRAPH_DELAYED;
+
+    graph->edge_to[cell] |= graph->edge_to[next] & GRAPH_DELAYED;
+    ATOMIC_STORE(&graph->edge_next[cell], ATOMIC_LOAD(&graph->edge_next[next], relaxed), relaxed);
+    space_give(&graph->edges, next);
+    if ((from & GRAPH_OLDER) != 0) {
+        swarm__graph_unpin(graph, from & GRAPH_SLOT);
+        plan->older--;
+    }
+    plan->repeated++;
+}
+
+/* Sorts a step's incoming edges, drops repeated ones and returns how many are left. */
+static uint32_t list_order(struct graph_plan *plan, uint32_t slot) {
+    struct graph *graph = plan->graph;
+    uint32_t cell = (uint32_t)graph->output[slot], count = 0;
+
+    if (cell == NONE32) {
+        return 0;
+    }
+    cell = swarm__graph_cells_sort(graph, cell);
+    graph->output[slot] = cell;
     while (cell != NONE32) {
         uint32_t next = ATOMIC_LOAD(&graph->edge_next[cell], relaxed);
-        uint32_t from = graph->edge_to[cell] & ~GRAPH_DELAYED;
 
-        if (next == NONE32 || (graph->edge_to[next] & ~GRAPH_DELAYED) != from) {
+        if (next != NONE32 &&
+            ((graph->edge_to[next] ^ graph->edge_to[cell]) & ~GRAPH_DELAYED) == 0) {
+            list_fold(plan, cell, next);
+        } else {
             cell = next;
-            continue;
+            count++;
         }
-        graph->edge_to[cell] |= graph->edge_to[next] & GRAPH_DELAYED;
-        ATOMIC_STORE(&graph->edge_next[cell], ATOMIC_LOAD(&graph->edge_next[next], relaxed),
-                     relaxed);
-        space_give(&graph->edges, next);
-        if ((from & GRAPH_OLDER) != 0) {
-            swarm__graph_unpin(graph, from & GRAPH_SLOT);
-            plan->older--;
-        }
-        plan->repeated++;
     }
+    return count;
 }
 
 /* ---- cycles: Kahn */
@@ -408,13 +428,13 @@ static void search_expand(struct graph_plan *plan, struct search *search, uint32
 static void search_counts(struct graph_plan *plan) {
     struct graph *graph = plan->graph;
 
-    for (uint32_t slot = NONE32; swarm__graph_plan_step(plan, &slot);) {
+    for (uint32_t slot = plan->first; slot != NONE32; slot = plan_next(plan, slot)) {
         ATOMIC_STORE(&graph->pending[slot], plan->is_static ? graph->in_degree[slot] : 0, relaxed);
     }
     if (plan->is_static) {
         return;
     }
-    for (uint32_t slot = NONE32; swarm__graph_plan_step(plan, &slot);) {
+    for (uint32_t slot = plan->first; slot != NONE32; slot = plan_next(plan, slot)) {
         for (uint32_t cell = (uint32_t)graph->output[slot]; cell != NONE32;
              cell = ATOMIC_LOAD(&graph->edge_next[cell], relaxed)) {
             uint32_t from = graph->edge_to[cell] & GRAPH_SLOT;
@@ -443,7 +463,7 @@ static void search_note(const struct graph_plan *plan, uint32_t at, uint32_t ont
 static void search_ways(const struct graph_plan *plan) {
     const struct graph *graph = plan->graph;
 
-    for (uint32_t slot = NONE32; swarm__graph_plan_step(plan, &slot);) {
+    for (uint32_t slot = plan->first; slot != NONE32; slot = plan_next(plan, slot)) {
         uint32_t cell = plan->is_static ? row_start(plan, slot) : (uint32_t)graph->output[slot];
 
         while (plan->is_static ? cell < row_end(graph, slot) && graph->edge_to[cell] != NONE32
@@ -486,7 +506,7 @@ static swarm_status check_cycles(struct graph_plan *plan) {
     struct search search = {NONE32, NONE32, 0};
 
     search_counts(plan);
-    for (uint32_t slot = NONE32; swarm__graph_plan_step(plan, &slot);) {
+    for (uint32_t slot = plan->first; slot != NONE32; slot = plan_next(plan, slot)) {
         if (!search_left(graph, slot)) {
             search_append(graph, &search, slot);
         }
@@ -525,7 +545,7 @@ static swarm_status check_static(struct graph_plan *plan) {
 static swarm_status check_continuation(struct graph_plan *plan) {
     struct graph *graph = plan->graph;
 
-    for (uint32_t slot = NONE32; swarm__graph_plan_step(plan, &slot);) {
+    for (uint32_t slot = plan->first; slot != NONE32; slot = plan_next(plan, slot)) {
         for (uint32_t cell = (uint32_t)graph->output[slot]; cell != NONE32;
              cell = ATOMIC_LOAD(&graph->edge_next[cell], relaxed)) {
             uint32_t from = graph->edge_to[cell] & GRAPH_SLOT;
@@ -546,34 +566,39 @@ static swarm_status check_continuation(struct graph_plan *plan) {
 }
 
 /* What a growing step waits for: its edges and the guard. */
+static void list_count(struct graph *graph, uint32_t slot, uint32_t edges) {
+    ATOMIC_STORE(&graph->pending[slot], graph_pending_of(graph_kind(graph, slot), edges + 1),
+                 relaxed);
+}
+
+/* The same for all, after a search, which counts in the same place. */
 static void lists_count(struct graph_plan *plan) {
     struct graph *graph = plan->graph;
 
-    for (uint32_t slot = NONE32; swarm__graph_plan_step(plan, &slot);) {
-        uint32_t count = 1;
+    for (uint32_t slot = plan->first; slot != NONE32; slot = plan_next(plan, slot)) {
+        uint32_t count = 0;
 
         for (uint32_t cell = (uint32_t)graph->output[slot]; cell != NONE32;
              cell = ATOMIC_LOAD(&graph->edge_next[cell], relaxed)) {
             count++;
         }
-        ATOMIC_STORE(&graph->pending[slot], graph_pending_of(graph_kind(graph, slot), count),
-                     relaxed);
+        list_count(graph, slot, count);
     }
 }
 
 static swarm_status check_growing(struct graph_plan *plan) {
     swarm_status status = SWARM_OK;
 
-    for (uint32_t slot = NONE32; swarm__graph_plan_step(plan, &slot);) {
-        list_order(plan, slot);
+    for (uint32_t slot = plan->first; slot != NONE32; slot = plan_next(plan, slot)) {
+        list_count(plan->graph, slot, list_order(plan, slot));
     }
     if (plan->continuation != NONE32) {
         status = check_continuation(plan);
     }
     if (status == SWARM_OK && plan->descends) {
         status = check_cycles(plan);
+        lists_count(plan);
     }
-    lists_count(plan); /* after the search, which counts in the same place */
     return status;
 }
 

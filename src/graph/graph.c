@@ -82,6 +82,8 @@ static void start_worker(struct graph *graph, uint32_t index) {
     worker->scope = 0;
     worker->scope_at = graph->scopes;
     worker->span_first = worker->span_count = 0;
+    stock_init(&worker->slots);
+    stock_init(&worker->cells);
     worker->index = index;
     worker->ran = 0;
 }
@@ -134,7 +136,7 @@ static bool invariant_workers(const struct graph *graph) {
 
         good = good && deque_invariant(&worker->deque);
         good = good && worker->ended == 0 && worker->skipped == 0 && worker->stopped == 0 &&
-               worker->freed == 0;
+               worker->freed == 0 && worker->slots.count == 0 && worker->cells.count == 0;
     }
     return good;
 }

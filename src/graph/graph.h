@@ -90,18 +90,19 @@ struct scope {
 /* What a plan holds at this floor. Embedded as first member of struct swarm_plan. */
 struct graph_plan {
     struct graph *graph;
-    struct swarm_error error;  /* the first one; status SWARM_OK while there is none */
-    struct claim steps, cells; /* static: the gaps that it fills */
-    uint32_t scope;            /* of its steps */
-    uint32_t first, last;      /* slots: static contiguous, growing linked; NONE32 when empty */
-    uint32_t count;            /* steps */
-    uint32_t edges;            /* edges staged, repeated ones included */
-    uint32_t repeated;         /* after the check: repeated edges dropped */
-    uint32_t operations;       /* adds and edges so far: index of errors */
-    uint32_t caller;           /* slot of the call step that it belongs to, or NONE32 */
-    uint32_t continuation;     /* slot, or NONE32 */
-    uint32_t tracked;          /* number of tracked steps */
-    uint32_t older;            /* edges from steps of earlier plans */
+    struct swarm_error error;              /* the first one; status SWARM_OK while there is none */
+    struct claim steps, cells;             /* static: the gaps that it fills */
+    struct stock steps_stock, cells_stock; /* growing: taken and not used yet */
+    uint32_t scope;                        /* of its steps */
+    uint32_t first, last;  /* slots: static contiguous, growing linked; NONE32 when empty */
+    uint32_t count;        /* steps */
+    uint32_t edges;        /* edges staged, repeated ones included */
+    uint32_t repeated;     /* after the check: repeated edges dropped */
+    uint32_t operations;   /* adds and edges so far: index of errors */
+    uint32_t caller;       /* slot of the call step that it belongs to, or NONE32 */
+    uint32_t continuation; /* slot, or NONE32 */
+    uint32_t tracked;      /* number of tracked steps */
+    uint32_t older;        /* edges from steps of earlier plans */
     bool is_static;
     bool descends; /* some edge goes against the order of adding: cycles must be looked for */
     bool deferred; /* after the link: the caller ends when the continuation does, not before */

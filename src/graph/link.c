@@ -191,13 +191,13 @@ static void link_growing(struct graph_plan *plan, uint64_t ordinal) {
     bool is_mixed = ordinal == SWARM_NEVER;
     uint64_t parent = is_mixed ? graph->lineage[plan->caller] : 0;
 
-    for (uint32_t slot = NONE32; swarm__graph_plan_step(plan, &slot);) {
+    for (uint32_t slot = plan->first; slot != NONE32; slot = plan_next(plan, slot)) {
         link_edges(graph, slot);
     }
     if (plan->continuation != NONE32) {
         link_continuation(plan);
     }
-    for (uint32_t slot = NONE32; swarm__graph_plan_step(plan, &slot);) {
+    for (uint32_t slot = plan->first; slot != NONE32; slot = plan_next(plan, slot)) {
         uint64_t index = graph->lineage[slot];
         uint32_t kind = graph_kind(graph, slot) & ~((uint32_t)GRAPH_STAGED << 20);
 
@@ -219,6 +219,7 @@ void swarm__graph_plan_link(struct graph_plan *plan, uint64_t ordinal) {
     if (plan->is_static) {
         link_static(plan);
     } else {
+        swarm__graph_plan_trim(plan);
         link_growing(plan, ordinal);
     }
 }
@@ -249,7 +250,7 @@ bool swarm__graph_plan_start(struct graph_plan *plan, uint32_t *cursor, uint32_t
         uint32_t slot = *cursor, ready;
 
         /* Before the drop: afterwards the step may be gone, and its slot somebody else's. */
-        *cursor = slot != plan->last ? graph->in_degree[slot] : WALK_END;
+        *cursor = slot != plan->last ? plan_next(plan, slot) : WALK_END;
         ready = link_release_guard(graph, slot);
         if (ready != 0) {
             *out_poisoned = (ready & GRAPH_POISON) != 0;

@@ -110,6 +110,8 @@ void swarm__graph_plan_open(struct graph *graph, struct graph_plan *plan, uint32
     plan->graph = graph;
     plan->scope = scope;
     plan->is_static = is_static;
+    stock_init(&plan->steps_stock);
+    stock_init(&plan->cells_stock);
     if (is_static) {
         space_claim(&graph->steps, &plan->steps);
         space_claim(&graph->edges, &plan->cells);
@@ -137,7 +139,7 @@ static uint32_t plan_take_static(struct graph *graph, struct graph_plan *plan) {
 
 static uint32_t plan_take_growing(struct graph *graph, struct graph_plan *plan) {
     bool is_fresh;
-    uint32_t slot = space_take(&graph->steps, &is_fresh);
+    uint32_t slot = space_take(&graph->steps, &plan->steps_stock, &is_fresh);
 
     if (slot == NONE32) {
         return NONE32;
@@ -338,7 +340,7 @@ static bool plan_edge_growing(struct graph_plan *plan, swarm_step step, uint32_t
     if (!is_own && !plan_edge_older(plan, step, to)) {
         return false;
     }
-    cell = space_take(&graph->edges, &is_fresh);
+    cell = space_take(&graph->edges, &plan->cells_stock, &is_fresh);
     if (cell == NONE32) {
         plan_edge_fail(plan, SWARM_E_FULL, from, to, "edges_max: no cell is left for this edge");
         if (!is_own) {
@@ -402,6 +404,11 @@ void swarm__graph_plan_continue(struct graph_plan *plan, swarm_step step) {
 
 /* ---- undo */
 
+void swarm__graph_plan_trim(struct graph_plan *plan) {
+    space_return(&plan->graph->steps, &plan->steps_stock);
+    space_return(&plan->graph->edges, &plan->cells_stock);
+}
+
 static void plan_undo_static(struct graph_plan *plan) {
     struct graph *graph = plan->graph;
 
@@ -436,7 +443,7 @@ static void plan_undo_growing(struct graph_plan *plan) {
     uint32_t slot = plan->first;
 
     while (slot != NONE32) {
-        uint32_t next = graph->in_degree[slot]; /* before the slot is somebody else's */
+        uint32_t next = plan_next(plan, slot); /* before the slot is somebody else's */
 
         plan_undo_edges(graph, slot);
         if (graph_has(graph, slot, GRAPH_RANGE)) {
@@ -456,6 +463,7 @@ void swarm__graph_plan_undo(struct graph_plan *plan) {
         plan_undo_static(plan);
     } else {
         plan_undo_growing(plan);
+        swarm__graph_plan_trim(plan);
     }
     plan->first = plan->last = NONE32;
     plan->count = 0;

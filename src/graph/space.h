@@ -24,8 +24,8 @@
 
 #include "../base/pool.h"
 
-#define SPACE_RESERVE                                                                              \
-    64 /* cells that a claim reserves at least, where growing runs may take them */
+#define SPACE_RESERVE 64 /* cells that a claim reserves at least, if growing runs may take them */
+#define SPACE_STOCK 32   /* cells that a thread keeps in hand at most */
 
 /* Cells of a static run. */
 struct span {
@@ -40,7 +40,8 @@ struct space {
     uint32_t lowest;    /* run of the lowest span, or NONE32 */
     uint32_t runs;
     uint32_t capacity;
-    bool growing; /* else nobody takes single cells */
+    uint32_t stock_max; /* of one thread: a small part of the whole, so that nobody starves */
+    bool growing;       /* else nobody takes single cells */
 };
 
 struct claim {
@@ -49,6 +50,14 @@ struct claim {
     uint32_t limit; /* next .. limit - 1 are reserved */
     uint32_t below; /* run of the span below the gap, or NONE32 */
     bool top;       /* the gap lies above all spans */
+};
+
+/* Cells in the hand of one thread: a plan takes them from the pool several at a time, a worker
+ * gives them back several at a time. Linked as in the pool. */
+struct stock {
+    uint32_t first, last; /* NONE32: none */
+    uint32_t count;
+    uint32_t batch; /* how many the next refill asks for */
 };
 
 static inline uint32_t space_low(uint64_t bounds) {
@@ -74,6 +83,7 @@ static inline void space_init(struct space *space, atomic_u32 *links, uint32_t c
     space->runs = runs;
     space->capacity = capacity;
     space->growing = true;
+    space->stock_max = capacity / 512 < SPACE_STOCK ? capacity / 512 : SPACE_STOCK;
     for (uint32_t run = 0; run < runs; run++) {
         spans[run].first = 0;
         spans[run].count = 0;
@@ -83,26 +93,97 @@ static inline void space_init(struct space *space, atomic_u32 *links, uint32_t c
 
 /* ---- growing cells: any thread */
 
-/* A cell that no growing run had before. *out_fresh tells: it may have been in a span. */
-static inline uint32_t space_take(struct space *space, bool *out_fresh) {
-    uint32_t cell = pool_pop(&space->pool);
+/* A cell that no growing run had before, or NONE32. */
+static inline uint32_t space_take_fresh(struct space *space) {
     /* Acquire, here and in the CAS: pairs with the release CAS of space_low_move; what the turn
      * wrote in a cell of a span that it gave back is seen by its next owner (mutant LOWRLX). */
-    uint64_t bounds;
+    uint64_t bounds = ATOMIC_LOAD(&space->bounds, acquire);
 
-    *out_fresh = cell == NONE32;
-    if (cell != NONE32) {
-        return cell;
-    }
-    bounds = ATOMIC_LOAD(&space->bounds, acquire);
     while (space_low(bounds) < space_high(bounds)) {
-        cell = space_high(bounds) - 1;
+        uint32_t cell = space_high(bounds) - 1;
+
         if (ATOMIC_CAS_WEAK(&space->bounds, &bounds, space_word(space_low(bounds), cell), acquire,
                             acquire)) {
             return cell;
         }
     }
     return NONE32;
+}
+
+static inline void stock_init(struct stock *stock) {
+    stock->first = stock->last = NONE32;
+    stock->count = 0;
+    stock->batch = 1;
+}
+
+static inline void stock_push(struct space *space, struct stock *stock, uint32_t cell) {
+    ATOMIC_STORE(&space->pool.links[cell], stock->first, relaxed); /* published by the return */
+    stock->last = stock->first != NONE32 ? stock->last : cell;
+    stock->first = cell;
+    stock->count++;
+}
+
+/* Takes up to `batch` returned cells by one CAS. The walk may read links that are stale by then, so
+ * it looks where it steps; if the CAS succeeds, nothing was popped since (pool.h), and what lies
+ * below the head did not change. */
+static inline void space_refill(struct space *space, struct stock *stock) {
+    struct pool *pool = &space->pool;
+    /* Acquire: as in pool_pop (mutant POPRLX). */
+    uint64_t head = ATOMIC_LOAD(&pool->head, acquire);
+
+    while (pool_word_index(head) != NONE32) {
+        uint32_t last = pool_word_index(head), count = 1;
+        uint32_t next = ATOMIC_LOAD(&pool->links[last], relaxed);
+
+        while (count < stock->batch && next < pool->capacity) {
+            last = next;
+            next = ATOMIC_LOAD(&pool->links[last], relaxed);
+            count++;
+        }
+        if (ATOMIC_CAS_WEAK(&pool->head, &head, pool_word(pool_word_tag(head) + 1, next), acquire,
+                            acquire)) {
+            stock->first = pool_word_index(head);
+            stock->last = last;
+            stock->count = count;
+            return;
+        }
+    }
+}
+
+/* A cell, from what is in hand if there is something. Each refill is twice as large as the last, so
+ * no more is in hand than was taken. *out_fresh: no growing run had it before. */
+static inline uint32_t space_take(struct space *space, struct stock *stock, bool *out_fresh) {
+    uint32_t cell = stock->first;
+
+    *out_fresh = false;
+    if (cell == NONE32) {
+        space_refill(space, stock);
+        stock->batch = 2 * stock->batch <= space->stock_max ? 2 * stock->batch : stock->batch;
+        cell = stock->first;
+    }
+    if (cell == NONE32) {
+        *out_fresh = true;
+        return space_take_fresh(space);
+    }
+    stock->first = --stock->count != 0 ? ATOMIC_LOAD(&space->pool.links[cell], relaxed) : NONE32;
+    return cell;
+}
+
+/* Gives back what is in hand. */
+static inline void space_return(struct space *space, struct stock *stock) {
+    if (stock->first != NONE32) {
+        pool_push_chain(&space->pool, stock->first, stock->last);
+        stock->first = stock->last = NONE32;
+        stock->count = 0;
+    }
+}
+
+/* Gives one cell back by way of what is in hand. */
+static inline void space_drop(struct space *space, struct stock *stock, uint32_t cell) {
+    stock_push(space, stock, cell);
+    if (stock->count > space->stock_max) {
+        space_return(space, stock);
+    }
 }
 
 static inline void space_give(struct space *space, uint32_t cell) {

@@ -215,7 +215,9 @@ bool swarm__graph_unref(struct graph *graph, uint32_t slot) {
 
 void swarm__graph_recycle(struct graph *graph, uint32_t slot) {
     (void)ATOMIC_SUB(&graph->live, 1, relaxed); /* a figure, not a message */
-    graph_slot_free(graph, slot);
+    if (graph_slot_clear(graph, slot)) {
+        space_give(&graph->steps, slot);
+    }
 }
 
 /* Whoever is last recycles the step or, tracked, posts it. */

@@ -134,19 +134,27 @@ static inline bool graph_drop_ref(struct graph *graph, uint32_t slot) {
     return before == 1;
 }
 
-/* Gives a slot back that nobody refers to. The generation is raised first (mutant GENLATE); a slot
- * whose generation would come round is retired: nothing ever refers to it again. */
-static inline void graph_slot_free(struct graph *graph, uint32_t slot) {
+/* Makes a slot that nobody refers to ready for the pool. The generation is raised first (mutant
+ * GENLATE). False: it would come round, and the slot is retired: nothing ever refers to it again.
+ * */
+static inline bool graph_slot_clear(struct graph *graph, uint32_t slot) {
     uint32_t generation = link_generation(ATOMIC_LOAD(&graph->link[slot], relaxed));
 
     SWARM_ASSERT(ATOMIC_LOAD(&graph->refs[slot], relaxed) == 0);
     SWARM_ASSERT(generation != 0);
-    if (generation == UINT32_MAX) {
-        return;
-    }
     /* Published by the pool's push and pop; stale handles compare it (mutant NOGEN). */
     ATOMIC_STORE(&graph->link[slot], link_word(generation + 1, NONE32), relaxed);
-    space_give(&graph->steps, slot);
+    return generation != UINT32_MAX;
+}
+
+/* ---- walks over a plan */
+
+/* The step after this one in order of adding, or NONE32 behind the last. */
+static inline uint32_t plan_next(const struct graph_plan *plan, uint32_t slot) {
+    if (slot == plan->last) {
+        return NONE32;
+    }
+    return plan->is_static ? slot + 1 : plan->graph->in_degree[slot];
 }
 
 /* ---- shared between the .c files */
@@ -159,6 +167,8 @@ void swarm__scope_emptied(struct graph *graph, uint32_t scope);
 uint32_t swarm__graph_cells_sort(struct graph *graph, uint32_t head);
 /* Gives a list of cells back. */
 void swarm__graph_cells_free(struct graph *graph, uint32_t head);
+/* Gives back what a plan took and did not use. */
+void swarm__graph_plan_trim(struct graph_plan *plan);
 
 /* ---- range steps */
 

@@ -123,9 +123,14 @@ static uint32_t worker_part(struct worker *worker, uint32_t first, uint32_t coun
 
 /* ---- counts */
 
+/* Gives back the slots and cells of what ended. */
 static void worker_flush_freed(struct worker *worker) {
-    (void)ATOMIC_SUB(&worker->graph->live, worker->freed, relaxed);
-    worker->freed = 0;
+    if (worker->freed != 0) {
+        (void)ATOMIC_SUB(&worker->graph->live, worker->freed, relaxed);
+        worker->freed = 0;
+    }
+    space_return(&worker->graph->steps, &worker->slots);
+    space_return(&worker->graph->edges, &worker->cells);
 }
 
 void swarm__worker_flush(struct worker *worker) {
@@ -133,9 +138,7 @@ void swarm__worker_flush(struct worker *worker) {
     uint64_t ended = worker->ended, ok = ended - worker->skipped - worker->stopped, before;
 
     worker->span_count = 0;
-    if (worker->freed != 0) {
-        worker_flush_freed(worker);
-    }
+    worker_flush_freed(worker);
     if (ended == 0) {
         return;
     }
@@ -194,6 +197,9 @@ static void worker_cross(struct worker *worker, uint32_t slot, swarm_outcome out
                          uint64_t value) {
     struct graph *graph = worker->graph;
 
+    if (worker->frame.plan != NULL) {
+        swarm__graph_plan_trim((struct graph_plan *)(void *)worker->frame.plan);
+    }
     graph_flag_set(graph, slot, GRAPH_CROSSED);
     graph->hooks.leave(graph->hooks.context, &worker->frame, outcome, value);
     worker_frame_clear(worker);
@@ -228,31 +234,61 @@ static void worker_leave_list(struct worker *worker, uint32_t slot, uint32_t fir
     worker_cross(worker, slot, SWARM_OUTCOME_OK, value);
 }
 
-/* Walks a closed list. */
-static inline uint32_t worker_list(struct worker *worker, uint32_t first, bool poison) {
+/* Walks a closed list, and gives its cells back. */
+static inline uint32_t worker_list(struct worker *worker, uint32_t cell, bool poison) {
     struct graph *graph = worker->graph;
-    uint32_t cell = first, last = NONE32, hand = NONE32;
+    uint32_t hand = NONE32;
 
     while (cell != NONE32) {
-        uint32_t to = graph->edge_to[cell] & GRAPH_SLOT;
-        uint32_t ready = graph_drop(graph, to, 1, poison);
+        uint32_t next = ATOMIC_LOAD(&graph->edge_next[cell], relaxed);
+        uint32_t edge = graph->edge_to[cell];
 
-        last = cell;
-        cell = ATOMIC_LOAD(&graph->edge_next[cell], relaxed);
-        if (ready != 0) {
-            hand = worker_ready(worker, to, ready, hand);
-        }
-    }
-    if (last != NONE32) {
-        pool_push_chain(&graph->edges.pool, first, last); /* still joined as the list was */
+        space_drop(&graph->edges, &worker->cells, cell);
+        hand = worker_count_down(worker, edge, poison, hand);
+        cell = next;
     }
     return hand;
 }
 
+static inline void worker_free(struct worker *worker, uint32_t slot) {
+    worker->freed++;
+    if (graph_slot_clear(worker->graph, slot)) {
+        space_drop(&worker->graph->steps, &worker->slots, slot);
+    }
+}
+
+/* Ends a step to which nobody refers but its life: the last reference goes first. Nobody can pin it
+ * from then on, and whoever did has let go, so its list is what it is without being closed. False:
+ * somebody refers to it, or the turn must see its list. */
+static inline bool worker_end_alone(struct worker *worker, uint32_t slot, bool poison,
+                                    uint32_t *out_hand) {
+    struct graph *graph = worker->graph;
+    uint32_t refs = 1, first = link_first(ATOMIC_LOAD(&graph->link[slot], relaxed));
+
+    /* Acquire and release: as in graph_drop_ref (mutant REFRLX). */
+    if (ATOMIC_LOAD(&graph->refs[slot], relaxed) != 1 || graph_is_marked(first) ||
+        !ATOMIC_CAS(&graph->refs[slot], &refs, 0, acq_rel, relaxed)) {
+        return false;
+    }
+    first = link_first(ATOMIC_LOAD(&graph->link[slot], relaxed)); /* somebody may have pushed */
+    SWARM_ASSERT(first != GRAPH_CLOSED);
+    if (graph_is_marked(first)) {
+        ATOMIC_STORE(&graph->refs[slot], 1, relaxed); /* nobody touches it at 0 */
+        return false;
+    }
+    *out_hand = worker_list(worker, first, poison);
+    worker_free(worker, slot);
+    return true;
+}
+
 static uint32_t worker_end_growing(struct worker *worker, uint32_t slot, bool poison) {
     struct graph *graph = worker->graph;
-    uint32_t first = graph_close(graph, slot), hand;
+    uint32_t first, hand;
 
+    if (worker_end_alone(worker, slot, poison, &hand)) {
+        return hand;
+    }
+    first = graph_close(graph, slot);
     SWARM_ASSERT(first != GRAPH_CLOSED);
     if (!poison && graph_is_marked(first)) {
         worker->ended--; /* the turn counts it out */
@@ -261,8 +297,7 @@ static uint32_t worker_end_growing(struct worker *worker, uint32_t slot, bool po
     }
     hand = worker_list(worker, graph_unmarked(first), poison);
     if (graph_drop_ref(graph, slot)) {
-        worker->freed++;
-        graph_slot_free(graph, slot);
+        worker_free(worker, slot);
     }
     return hand;
 }
@@ -492,7 +527,8 @@ static inline uint32_t worker_run(struct worker *worker, uint32_t slot) {
     swarm_outcome outcome;
 
     worker->ran++;
-    if (slot - worker->span_first >= worker->span_count) {
+    if (slot - worker->span_first >= worker->span_count &&
+        (graph->scope[slot] != worker->scope || (kind_flags(kind) & GRAPH_STATIC) != 0)) {
         worker_enter(worker, slot);
     }
     if ((kind_flags(kind) & ~(uint32_t)GRAPH_STATIC) != 0 || worker_cancelled(worker)) {

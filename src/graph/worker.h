@@ -27,10 +27,11 @@ struct worker {
     uint64_t ended;   /* steps of `scope` that ended here and are still in its open count */
     uint64_t skipped; /* of these: not run, by why; the others went well */
     uint64_t stopped;
-    uint64_t freed;         /* slots given back and still in graph->live */
-    struct scope *scope_at; /* &graph->scopes[scope] */
-    uint32_t scope;         /* whose steps the counts are of */
-    uint32_t span_first;    /* slots of that scope, when it is a static run's */
+    uint64_t freed;            /* slots that are gone and still in graph->live */
+    struct scope *scope_at;    /* &graph->scopes[scope] */
+    struct stock slots, cells; /* to be given back */
+    uint32_t scope;            /* whose steps the counts are of */
+    uint32_t span_first;       /* slots of that scope, when it is a static run's */
     uint32_t span_count;
     uint32_t index;
     uint32_t ran; /* steps run in this call of graph_work */
