@@ -236,4 +236,74 @@ TEST(when_the_log_is_read_does_not_change_a_hash) {
     CHECK_EQ(a[1], b[1]);
 }
 
+/* ---- forgetting */
+
+struct forgets {
+    swarm_function nothing;
+    swarm_step step;
+};
+
+static swarm_outcome forget_pinned(void *context, const swarm_call *call, uint64_t *out_value) {
+    const struct forgets *forgets = context;
+    swarm_plan *plan = swarm_call_plan(call);
+    swarm_step step = swarm_call_add(plan, forgets->nothing, 1);
+
+    (void)out_value;
+    CHECK_EQ(swarm_edge_add(plan, forgets->step, step, 0), SWARM_OK);
+    CHECK_EQ(swarm_step_forget(call->sw, forgets->step), SWARM_OK);
+    return SWARM_OUTCOME_OK;
+}
+
+/* A worker lets go of the step last while a round waits for room: it is posted, and the round,
+ * which began before, ends the run. */
+TEST(a_step_that_is_posted_is_not_forgotten_with_its_run) {
+    const swarm_config config = {.log_bytes = 8192};
+    struct rig *rig = rig_new(&config, 4);
+    struct forgets forgets;
+    swarm_function forget = function_add(rig, "forget", forget_pinned, &forgets);
+    swarm_run run, other;
+    swarm_plan *plan = rig_plan(rig, &growing, &run);
+    swarm_status status;
+
+    forgets.nothing = function_add(rig, "nothing", call_nothing, NULL);
+    forgets.step = swarm_step_add(plan, &(swarm_step_spec){.function = forgets.nothing});
+    rig_commit(plan);
+    rig_settle(rig);
+    plan = swarm_plan_open(rig->sw, run);
+    (void)swarm_edge_add(plan, forgets.step, swarm_call_add(plan, forget, 0), 0);
+    rig_commit(plan);
+    CHECK_EQ(swarm_run_close(rig->sw, run), SWARM_OK);
+    CHECK_EQ(swarm_advance(rig->sw, 0, NULL), SWARM_OK);
+    (void)rig_read(rig); /* from here on a worker may run it */
+    other = swarm_run_open(rig->sw, &growing);
+    for (uint32_t part = 0; part < 20; part++) {
+        plan = swarm_plan_open(rig->sw, other);
+        for (uint32_t i = 0; i < 20; i++) {
+            (void)rig_step(plan);
+        }
+        while (swarm_plan_commit(plan, NULL) == SWARM_E_AGAIN) {
+            (void)rig_read(rig);
+        }
+        if (part < 19) {
+            CHECK_EQ(swarm_log_acknowledge(rig->sw), SWARM_OK);
+        }
+    }
+    CHECK_EQ(swarm_run_cancel(rig->sw, other), SWARM_OK);
+    status = swarm_advance(rig->sw, 1, NULL);
+    CHECK_EQ(status, SWARM_E_AGAIN);
+    while (status == SWARM_E_AGAIN) {
+        while (swarm_work(rig->sw, 0, 10) != 0) {
+        }
+        (void)rig_read(rig);
+        status = swarm_advance(rig->sw, 1, NULL);
+    }
+    CHECK_EQ(rig_report(rig, run).state, SWARM_RUN_ENDED);
+    status = swarm_run_forget(rig->sw, run);
+    rig_settle(rig);
+    CHECK(status == SWARM_OK || swarm_run_forget(rig->sw, run) == SWARM_OK);
+    rig_settle(rig);
+    CHECK_EQ(swarm_run_forget(rig->sw, other), SWARM_OK);
+    rig_free(rig);
+}
+
 TEST_MAIN()

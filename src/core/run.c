@@ -53,11 +53,12 @@ static uint64_t cap_of(uint64_t given, uint64_t otherwise) {
     return given == 0 ? otherwise : given == SWARM_ZERO ? 0 : given;
 }
 
+/* All but the generation, at which other threads may be looking. */
 static void run_fill(swarm *sw, uint32_t index, const swarm_run_spec *spec) {
     struct run *run = &sw->dispatch.runs[index];
     uint32_t generation = ATOMIC_LOAD(&run->generation, relaxed);
 
-    memset(run, 0, sizeof *run);
+    memset(run, 0, offsetof(struct run, generation));
     run->key = spec->key;
     run->seed = spec->seed != 0 ? spec->seed : hash_mix64(sw->config.seed, sw->runs_opened + 1);
     run->steps_max = cap_of(spec->steps_max, SWARM_NEVER);
@@ -283,6 +284,7 @@ swarm_status swarm_run_forget(swarm *sw, swarm_run handle) {
     }
     run = &sw->dispatch.runs[index];
     if (!run->ended || run->inflight + run->late != 0 || sw->round.phase != ROUND_IDLE ||
+        !mailbox_looks_empty(&sw->graph.posts) || /* maybe a step of this run that nobody needs */
         (sw->plans[sw->config.plans_max].open && sw->plans[sw->config.plans_max].run == index)) {
         return SWARM_E_BUSY;
     }

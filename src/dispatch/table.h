@@ -182,8 +182,7 @@ struct run {
     uint64_t steps_max;
     uint64_t attempts_max;
     uint64_t ordinal_next;
-    uint64_t number;       /* in the log, from 1 */
-    atomic_u32 generation; /* odd: in use */
+    uint64_t number; /* in the log, from 1 */
     uint32_t depth_max;
     uint32_t inflight_max;
     uint32_t inflight; /* attempts, given-up ones not counted */
@@ -197,6 +196,7 @@ struct run {
     bool ended;
     bool cancelled;
     bool quiet; /* its root scope became empty: look whether it has ended */
+    atomic_u32 generation; /* odd: in use; last: run_fill clears what stands before it */
 };
 
 /* Waiting lists of demands: fixed ones, then one a permit, a run, an agent. */
