@@ -30,7 +30,8 @@ static void info_of_plain(const swarm *sw, uint32_t slot, swarm_step_info *info)
 static void info_of_tracked(const struct tracked *step, swarm_step_info *info) {
     info->state = step->state;
     info->reason = step->reason;
-    info->outcome = step->outcome;
+    /* A call step's is its worker's until it has come back. */
+    info->outcome = step->demand != NONE32 || step->finished ? step->outcome : SWARM_OUTCOME_OK;
     info->attempts = step->attempts;
     info->agent.id = step->agent == NONE32 ? 0 : (uint64_t)step->agent + 1;
     info->ready_ns = step->ready_ns;
