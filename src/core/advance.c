@@ -357,9 +357,6 @@ swarm_status swarm_advance(swarm *sw, uint64_t now_ns, bool *out_changed) {
     if (!swarm__log_close(&sw->log)) {
         return SWARM_E_AGAIN;
     }
-    if (!sw->log.enabled) {
-        swarm__release_held(sw);
-    }
     if (out_changed != NULL) {
         *out_changed = sw->round.changed;
     }
