@@ -37,12 +37,13 @@ static const unsigned char *get_varint(const unsigned char *at, const unsigned c
 
 /* Enters the frame at cursor->offset. */
 static swarm_status frame_enter(const unsigned char *bytes, size_t size, swarm_log_cursor *cursor) {
-    const unsigned char *at = bytes + cursor->offset;
     uint64_t left = size - cursor->offset, length;
+    const unsigned char *at;
 
     if (left == 0) {
-        return SWARM_E_MISSING;
+        return SWARM_E_MISSING; /* `bytes` may be null */
     }
+    at = bytes + cursor->offset;
     if (memcmp(at, LOG_MAGIC, left < 4 ? (size_t)left : 4) != 0) {
         return SWARM_E_CORRUPT;
     }
