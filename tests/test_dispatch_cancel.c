@@ -19,8 +19,8 @@ static swarm_step step_with(swarm_plan *plan, swarm_step_spec spec) {
 
 enum { IN_PENDING, IN_READY, IN_HELD, IN_QUEUED, IN_FLIGHT, IN_ENDED, STATES };
 
-/* A chain first -> middle -> last with a second agent step beside it; the middle one is brought into
- * the state. */
+/* A chain first -> middle -> last with a second agent step beside it; the middle one is brought
+ * into the state. */
 struct chain {
     struct rig *rig;
     swarm_run run;

@@ -369,11 +369,12 @@ TEST(drain_waits_for_attempts_that_were_given_up) {
 }
 
 TEST(a_thousand_swarms_one_after_the_other) {
-    static _Alignas(64) unsigned char memory[1u << 20];
+    static unsigned char memory[1u << 20];
+    const size_t odd = (size_t)(0 - (uintptr_t)memory) % 64; /* from there on it is aligned */
     const swarm_config own = {.size = sizeof own,
                               .version = SWARM_VERSION,
-                              .memory = memory,
-                              .memory_size = sizeof memory,
+                              .memory = memory + odd,
+                              .memory_size = sizeof memory - odd,
                               .steps_max = 256,
                               .agents_max = 8,
                               .workers_max = 2,
