@@ -69,6 +69,7 @@
  * Whoever holds the TURN is the OWNER. Each call says one of:
  *   [owner]   only the owner may call; SWARM_E_BUSY when nobody holds the turn. The thread that
  *             made the swarm holds it from the start; a single-threaded program never thinks of it.
+ *             The library knows that somebody holds it, not who: a call by anybody else is a race.
  *   [any]     any thread, at any time between swarm_new and swarm_free, without blocking.
  *   [worker]  one thread at a time for each worker index.
  *   [call]    only inside a running call step, with the `swarm_call` it was given.
@@ -81,7 +82,8 @@
  * has changed. A call that returns a handle gives the null handle ({0}) on an error; null handles
  * may be passed on, and the first error of such a chain is kept until swarm_plan_commit or
  * swarm_fault reports it. A handle that outlived its object gives SWARM_E_STALE, never undefined
- * behaviour. Nothing aborts, prints, exits or jumps.
+ * behaviour; a handle of another swarm may happen to fit, so keep them apart. Nothing aborts,
+ * prints, exits or jumps.
  *
  * MEMORY
  *
@@ -346,16 +348,18 @@ SWARM_API swarm_status swarm_memory_size(const swarm_config *config, size_t *out
  * none. [pure] */
 SWARM_API swarm_status swarm_new(const swarm_config *config, swarm **out_swarm);
 
-/* Stops every start. AGAIN while attempts are in flight or call steps run: go on driving and call
- * again; OK when nothing is left in flight. Not undone. [owner] */
+/* Decides no more starts; those that were decided before are still handed out. AGAIN while attempts
+ * are in flight or call steps run: go on driving and call again; OK when nothing is left in flight.
+ * Not undone. [owner] */
 SWARM_API swarm_status swarm_drain(swarm *sw);
 
 /* Frees the swarm. BUSY while attempts are in flight (swarm_drain says when they are not) or
- * workers are inside swarm_work. Null is fine. No other thread may be in a call. [owner] */
+ * workers are inside swarm_work. After an OK, what backends lent and was not released is theirs
+ * again. Null is fine. No other thread may be in a call. [owner] */
 SWARM_API swarm_status swarm_free(swarm *sw);
 
-/* The first error of the calls that returned a null handle, in *out_error (may be null), and clears
- * it. OK when there was none. [owner] */
+/* Takes and clears the first error of the calls that returned a null handle: its status is
+ * returned, the rest is in *out_error (may be null). OK when there was none. [owner] */
 SWARM_API swarm_status swarm_fault(swarm *sw, swarm_error *out_error);
 
 /* ---------------------------------------------------------------------------------------- setup */
@@ -762,7 +766,7 @@ SWARM_API swarm_status swarm_turn_end(swarm *sw);
 
 /* Runs at most `max` call steps as worker `worker`, stealing when its own deque is empty.
  * Returns how many were run; 0 when nothing was found. One thread at a time for an index below
- * workers_max, 0 otherwise. [worker] */
+ * workers_max; 0 otherwise, and for a call step that asks its own worker. [worker] */
 SWARM_API uint32_t swarm_work(swarm *sw, uint32_t worker, uint32_t max);
 
 /* One round: applies what has arrived, fires timers due at now_ns, dispatches. A now_ns before

@@ -29,7 +29,11 @@ static void fill_defaults(swarm_config *c) {
     set_default(&c->workers_max, 8);
     set_default(&c->runs_max, 16);
     set_default(&c->steps_max, 16384);
-    set_default(&c->edges_max, 4 * (uint64_t)c->steps_max);
+    if (c->edges_max == 0) {
+        uint64_t edges = 4 * (uint64_t)c->steps_max;
+
+        c->edges_max = edges > EDGES_LIMIT ? EDGES_LIMIT : (uint32_t)edges;
+    }
     set_default(&c->tracked_max, c->steps_max / 2);
     set_default(&c->delays_max, c->tracked_max);
     set_default(&c->inputs_max, c->tracked_max);

@@ -85,6 +85,7 @@ static void start_worker(struct graph *graph, uint32_t index) {
     stock_init(&worker->slots);
     stock_init(&worker->cells);
     worker->index = index;
+    worker->inside = false;
     worker->ran = 0;
 }
 

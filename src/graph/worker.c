@@ -659,9 +659,10 @@ uint32_t swarm__graph_work(struct graph *graph, uint32_t index, uint32_t max) {
     struct worker *worker = &graph->workers[index];
     uint32_t hand = NONE32;
 
-    if (index >= graph->sizes.workers || max == 0) {
-        return 0;
+    if (index >= graph->sizes.workers || max == 0 || worker->inside) {
+        return 0; /* a call step that works for its own worker would overwrite its frame */
     }
+    worker->inside = true;
     (void)ATOMIC_ADD(&graph->active, (UINT64_C(1) << 32) + 1, relaxed);
     ATOMIC_FENCE(seq_cst); /* F1 above (mutant QUIETIN) */
     worker->ran = 0;
@@ -676,6 +677,7 @@ uint32_t swarm__graph_work(struct graph *graph, uint32_t index, uint32_t max) {
         (void)worker_push(worker, hand);
     }
     swarm__worker_flush(worker);
+    worker->inside = false;
     /* Release: all that was pushed and written, to the turn's acquire in graph_quiet (mutant
      * QUIETRLX). */
     (void)ATOMIC_SUB(&graph->active, 1, release);
