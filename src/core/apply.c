@@ -428,12 +428,17 @@ swarm_status swarm_plan_commit(swarm_plan *plan, swarm_error *out_error) {
     swarm_error error;
 
     swarm__refuse(&error, status, "plan: null, already gone, or a call step's");
-    if (status == SWARM_OK) {
+    if (status == SWARM_OK && plan->sw->round.phase != ROUND_IDLE) {
+        status = SWARM_E_AGAIN; /* the log is full in the middle of a round */
+        swarm__refuse(&error, status, "plan: read out the log and advance first");
+    } else if (status == SWARM_OK) {
+        if (plan->run != NONE32 && plan->sw->dispatch.runs[plan->run].closed) {
+            refuse(plan, SWARM_E_FROZEN, "plan: the run was closed meanwhile");
+        }
         status = swarm__plan_apply(plan);
         error = plan->graph.error;
         error.status = status;
-        error.text =
-            status == SWARM_E_AGAIN ? "plan: read out the log and advance first" : error.text;
+        error.text = status == SWARM_E_AGAIN ? "plan: read out the log first" : error.text;
     }
     if (status == SWARM_OK && plan->graph.is_static) {
         plan->sw->dispatch.runs[plan->run].closed = true;
