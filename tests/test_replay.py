@@ -343,6 +343,18 @@ def test_random_projects(seed=1):
                            policy, agents)
 
 
+def test_descending_chain():
+    """Tasks that stand last to first: ranks take time in proportion to the tasks all the same."""
+    count = 150000
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "descending.rcp")
+        write_rcp(path, [(1, [v + 1] if v + 1 < count else []) for v in range(count)],
+                  [[1]] * count, [1])
+        for policy in ("hops", "critical-path"):
+            row, = replay("--policy", policy, path)
+            equal((row["makespan"], row["critical_path"]), (count, count), policy)
+
+
 def write_sessions(path, traces):
     """traces: [[(slot ms, think ms)]]"""
     with open(path, "w", encoding="ascii") as file:

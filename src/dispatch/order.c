@@ -7,8 +7,7 @@ struct levels {
     struct dispatch *d;
     const struct graph_plan *plan;
     uint32_t order;
-    uint32_t last; /* of the plan's tracked steps, linked backwards by list_next */
-    bool changed;
+    uint32_t final; /* steps whose level is, and whose edges are not followed yet: by list_next */
 };
 
 /* The record of a step of this plan; null for others: only new steps have no ordinal yet. */
@@ -25,43 +24,70 @@ static uint64_t weight(const struct levels *l, const struct tracked *step) {
     return l->order == SWARM_ORDER_HOPS ? 1 : step->estimate_ns;
 }
 
-static void relax(struct levels *l, struct tracked *from, const struct tracked *to,
+static void relax(const struct levels *l, struct tracked *from, const struct tracked *to,
                   uint64_t delay_ns) {
-    uint64_t way = saturating_add64(to->level, weight(l, from));
+    uint64_t way = saturating_add64(saturating_add64(to->level, weight(l, from)), delay_ns);
 
-    if (l->order == SWARM_ORDER_CRITICAL) {
-        way = saturating_add64(way, delay_ns);
-    }
-    if (way > from->level) {
-        from->level = way;
-        l->changed = true;
-    }
+    from->level = way > from->level ? way : from->level;
 }
 
-/* Every edge once, from the last step added to the first. */
-static void relax_edges(struct levels *l) {
-    for (uint32_t at = l->last; at != NONE32; at = l->d->tracked[at].list_next) {
-        const struct tracked *to = &l->d->tracked[at];
-        uint32_t cursor = NONE32, from;
-        bool delayed;
+static void final_push(struct levels *l, struct tracked *step) {
+    step->list_next = l->final;
+    l->final = tracked_of(l->plan->graph, step->slot);
+}
 
-        while (swarm__graph_plan_incoming(l->plan, to->slot, &cursor, &from, &delayed)) {
-            struct tracked *step = new_step(l, from);
+/* Counts, in `attempts`, the edges that leave each step; nobody has attempted it yet. */
+static void edges_count(const struct levels *l, const struct tracked *to) {
+    uint32_t cursor = NONE32, from;
+    bool delayed;
 
-            if (step != NULL) {
-                relax(l, step, to, 0);
-            }
+    while (swarm__graph_plan_incoming(l->plan, to->slot, &cursor, &from, &delayed)) {
+        struct tracked *step = new_step(l, from);
+
+        if (step != NULL) {
+            step->attempts++;
         }
     }
 }
 
-static void relax_delays(struct levels *l, uint32_t delays) {
+/* Lists the plan's delays by the step that they lead to, through a field that is not used yet. */
+static void delays_list(const struct levels *l, uint32_t delays) {
     for (uint32_t at = delays; at != NONE32; at = l->d->delays[at].next) {
-        struct tracked *from = new_step(l, l->d->delays[at].from);
-        const struct tracked *to = new_step(l, l->d->delays[at].to);
+        struct tracked *to = new_step(l, l->d->delays[at].to);
 
-        if (from != NULL && to != NULL) {
+        if (to != NULL) {
+            l->d->delays[at].ordinal = to->delays_first;
+            to->delays_first = at;
+        }
+    }
+}
+
+static void follow_delays(const struct levels *l, struct tracked *to) {
+    for (uint32_t at = to->delays_first; at != NONE32; at = (uint32_t)l->d->delays[at].ordinal) {
+        struct tracked *from = new_step(l, l->d->delays[at].from);
+
+        if (from != NULL && l->order == SWARM_ORDER_CRITICAL) {
             relax(l, from, to, l->d->delays[at].delay_ns);
+        }
+    }
+    to->delays_first = NONE32;
+}
+
+/* A step's level is final when those of all its successors have been followed. */
+static void follow_edges(struct levels *l, const struct tracked *to) {
+    uint32_t cursor = NONE32, from;
+    bool delayed;
+
+    while (swarm__graph_plan_incoming(l->plan, to->slot, &cursor, &from, &delayed)) {
+        struct tracked *step = new_step(l, from);
+
+        if (step == NULL) {
+            continue;
+        }
+        SWARM_ASSERT(step->attempts != 0);
+        relax(l, step, to, 0);
+        if (--step->attempts == 0) {
+            final_push(l, step);
         }
     }
 }
@@ -71,27 +97,36 @@ static void levels_begin(struct levels *l) {
         struct tracked *step = new_step(l, slot);
 
         if (step != NULL) {
+            SWARM_ASSERT(step->delays_first == NONE32);
             step->level = weight(l, step);
-            step->list_next = l->last;
-            l->last = tracked_of(l->plan->graph, slot);
+            edges_count(l, step);
+        }
+    }
+    for (uint32_t slot = NONE32; swarm__graph_plan_step(l->plan, &slot);) {
+        struct tracked *step = new_step(l, slot);
+
+        if (step != NULL && step->attempts == 0) {
+            final_push(l, step);
         }
     }
 }
 
-/* Each pass lengthens every way that can be lengthened; a plan whose edges ascend needs one and one
- * that finds nothing, and no acyclic plan more than it has steps. */
+/* Backwards from the steps without successors (Kahn 1962), so that each edge is followed once,
+ * however the steps were added. The plan has been checked: there is no cycle to stop this. */
 void swarm__order_levels(struct dispatch *d, const struct graph_plan *plan, uint32_t delays,
                          uint32_t order) {
-    struct levels l = {d, plan, order, NONE32, true};
+    struct levels l = {d, plan, order, NONE32};
 
     if (order != SWARM_ORDER_HOPS && order != SWARM_ORDER_CRITICAL) {
         return;
     }
     levels_begin(&l);
-    for (uint32_t pass = 0; l.changed && pass <= plan->count; pass++) {
-        l.changed = false;
-        relax_edges(&l);
-        relax_delays(&l, delays);
+    delays_list(&l, delays);
+    while (l.final != NONE32) {
+        struct tracked *to = &d->tracked[l.final];
+
+        l.final = to->list_next;
+        follow_delays(&l, to);
+        follow_edges(&l, to);
     }
-    SWARM_ASSERT(!l.changed || plan->count == 0);
 }
