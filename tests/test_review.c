@@ -306,4 +306,34 @@ TEST(a_step_that_is_posted_is_not_forgotten_with_its_run) {
     rig_free(rig);
 }
 
+/* ---- what an attempt reads stays until it is answered */
+
+TEST(inputs_stay_until_the_attempt_is_answered) {
+    const swarm_step_spec reads = {.flags = SWARM_STEP_INPUTS | SWARM_STEP_DETACHED};
+    const swarm_step_spec gone = {.flags = SWARM_STEP_DETACHED};
+    struct rig *rig = rig_new(NULL, 2);
+    swarm_run run;
+    swarm_plan *plan = rig_plan(rig, &growing, &run);
+    swarm_step from = swarm_step_add(plan, &gone), to = swarm_step_add(plan, &reads);
+    swarm_completion completion = {.result = {.bytes = "bytes", .size = 5}};
+    swarm_result result;
+
+    CHECK_EQ(swarm_edge_add(plan, from, to, 0), SWARM_OK);
+    rig_commit(plan);
+    rig_settle(rig);
+    completion.attempt = rig_start_of(rig, 0)->attempt;
+    CHECK_EQ(swarm_complete(rig->sw, &completion), SWARM_OK);
+    rig_settle(rig);
+    CHECK_EQ(rig_count(rig, SWARM_REQUEST_RELEASE), 0);
+    CHECK_EQ(swarm_input(rig->sw, rig_start_of(rig, 1)->step, 0, &result), SWARM_OK);
+    CHECK_EQ(swarm_step_cancel(rig->sw, to), SWARM_OK);
+    rig_settle(rig);
+    CHECK_EQ(rig_count(rig, SWARM_REQUEST_CANCEL), 1);
+    CHECK_EQ(rig_count(rig, SWARM_REQUEST_RELEASE), 0);
+    CHECK_EQ(swarm_input(rig->sw, rig_start_of(rig, 1)->step, 0, &result), SWARM_OK);
+    rig_answer(rig, 1, SWARM_OUTCOME_CANCELLED);
+    CHECK_EQ(rig_count(rig, SWARM_REQUEST_RELEASE), 1);
+    rig_free(rig);
+}
+
 TEST_MAIN()

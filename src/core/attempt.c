@@ -10,6 +10,7 @@ static void hold_resources(swarm *sw, struct attempt *attempt) {
     swarm__agent_take(d, attempt->agent);
     permit_take(d, &d->demands[attempt->demand]);
     swarm__demand_ref(d, attempt->demand);
+    swarm__step_read(sw, attempt->reads);
 }
 
 /* The other side of hold_resources: when the backend is done with the attempt. */
@@ -26,6 +27,7 @@ static void give_resources(swarm *sw, struct attempt *attempt) {
     swarm__demand_wake_agent(d, d->agents[attempt->agent].profile, attempt->agent);
     swarm__demand_unref(d, attempt->demand);
     swarm__demand_wake(d, WAIT_ATTEMPT);
+    swarm__step_read_end(sw, attempt->reads);
 }
 
 static uint32_t attempt_fill(swarm *sw, uint32_t tracked, uint32_t agent) {
@@ -36,6 +38,7 @@ static uint32_t attempt_fill(swarm *sw, uint32_t tracked, uint32_t agent) {
 
     SWARM_ASSERT(index != NONE32); /* the caller has looked */
     attempt->tracked = tracked;
+    attempt->reads = tracked;
     attempt->run = step->run;
     attempt->agent = agent;
     attempt->backend = d->profiles[d->agents[agent].profile].backend;

@@ -211,7 +211,9 @@ static uint32_t finish(swarm *sw, uint32_t slot, uint32_t state, uint64_t value)
     if (is_tracked) {
         SWARM_ASSERT(!step->finished);
         step->finished = true;
-        inputs_let_go(sw, step);
+        if (step->readers == 0) {
+            inputs_let_go(sw, step);
+        }
     }
     swarm__graph_ended(&sw->graph, slot);
     caller = swarm__graph_caller(&sw->graph, slot);
@@ -313,6 +315,21 @@ void swarm__step_unref(swarm *sw, uint32_t slot) {
     if (swarm__graph_unref(&sw->graph, slot)) {
         swarm__step_recycle(sw, slot);
     }
+}
+
+void swarm__step_read(swarm *sw, uint32_t tracked) {
+    swarm__graph_ref(&sw->graph, sw->dispatch.tracked[tracked].slot);
+    sw->dispatch.tracked[tracked].readers++;
+}
+
+void swarm__step_read_end(swarm *sw, uint32_t tracked) {
+    struct tracked *step = &sw->dispatch.tracked[tracked];
+
+    SWARM_ASSERT(step->readers != 0);
+    if (--step->readers == 0 && step->finished) {
+        inputs_let_go(sw, step);
+    }
+    swarm__step_unref(sw, step->slot);
 }
 
 /* Delays that run go on without the step that they left: somebody waits for them. */

@@ -71,6 +71,7 @@ struct tracked {
     uint32_t plan;         /* that a returned call brought, or NONE32 */
     uint32_t inputs_first; /* list of input cells, ascending ordinals */
     uint32_t inputs_count;
+    uint32_t readers;      /* attempts that are not settled: their backends may read the inputs */
     uint32_t delays_first;           /* edges with a delay that leave it, ascending */
     uint32_t run_next, run_previous; /* of the run, by ordinal */
     uint32_t key_next;               /* hash chain */
@@ -160,6 +161,7 @@ struct attempt {
     uint64_t frame; /* the START may be handed out when this one is acknowledged */
     uint64_t run_key, step_key, run_seed;
     uint32_t tracked; /* NONE32 once given up */
+    uint32_t reads;   /* the same, until it is settled: the step stays, and so do its inputs */
     uint32_t run;
     uint32_t agent;
     uint32_t backend;
