@@ -336,4 +336,56 @@ TEST(inputs_stay_until_the_attempt_is_answered) {
     rig_free(rig);
 }
 
+/* ---- cancels from call steps that run side by side */
+
+struct cancels {
+    swarm_step steps[8];
+};
+
+static swarm_outcome cancel_other(void *context, const swarm_call *call, uint64_t *out_value) {
+    const struct cancels *cancels = context;
+
+    (void)out_value;
+    CHECK_EQ(swarm_step_cancel(call->sw, cancels->steps[call->argument]), SWARM_OK);
+    return SWARM_OUTCOME_OK;
+}
+
+static void cancels_run(uint32_t workers, uint64_t *out_hash) {
+    struct rig *rig = rig_new(NULL, 8);
+    struct cancels cancels;
+    swarm_function cancel = function_add(rig, "cancel", cancel_other, &cancels);
+    swarm_run run;
+    swarm_plan *plan = rig_plan(rig, &growing, &run);
+    uint32_t done = 1;
+
+    for (uint32_t i = 0; i < 8; i++) {
+        cancels.steps[i] = rig_step(plan);
+    }
+    for (uint32_t i = 0; i < 8; i++) {
+        (void)swarm_call_add(plan, cancel, i);
+    }
+    rig_commit(plan);
+    rig_pass(rig);
+    rig_read(rig);
+    while (done != 0) {
+        done = 0;
+        for (uint32_t w = 0; w < workers; w++) {
+            done += swarm_work(rig->sw, workers - 1 - w, 1);
+        }
+    }
+    rig_settle(rig);
+    memcpy(out_hash, rig_report(rig, run).hash, 2 * sizeof *out_hash);
+    rig_finish(rig); /* the backend answers what was cancelled */
+    rig_free(rig);
+}
+
+TEST(cancels_are_applied_in_the_order_of_their_steps) {
+    uint64_t one[2], four[2];
+
+    cancels_run(1, one);
+    cancels_run(4, four);
+    CHECK_EQ(one[0], four[0]);
+    CHECK_EQ(one[1], four[1]);
+}
+
 TEST_MAIN()

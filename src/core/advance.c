@@ -6,18 +6,30 @@
 
 #define SORT_LISTS 32
 
+static bool is_command(uint32_t item) {
+    return (item & ITEM_COMMAND) == ITEM_COMMAND;
+}
+
 struct arrival_key {
     uint64_t kind, ordinal, run, rest;
 };
 
-/* 0 completions, 1 ready steps. A plain call step that dispatch has not seen stands behind the step
- * that it descends from, by its lineage. */
+/* 0 completions, 1 ready steps; commands by theirs. A plain call step that dispatch has not seen
+ * stands behind the step that it descends from, by its lineage. */
 static struct arrival_key key_of(const swarm *sw, uint32_t item) {
     const struct dispatch *d = &sw->dispatch;
     const struct graph *graph = &sw->graph;
     uint32_t slot = item & ~(ITEM_ATTEMPT | ITEM_POISONED), kind;
     struct arrival_key key = {0, 0, 0, 0};
 
+    if (is_command(item)) {
+        const struct command *command = &sw->commands[slot];
+
+        key.kind = command->kind;
+        key.ordinal = command->ordinal;
+        key.run = command->run;
+        return key;
+    }
     if ((item & ITEM_ATTEMPT) != 0) {
         const struct attempt *attempt = &d->attempts[slot];
 
@@ -50,13 +62,18 @@ static bool before(const swarm *sw, uint32_t a, uint32_t b) {
 }
 
 static uint32_t item_next(const swarm *sw, uint32_t item) {
+    if (is_command(item)) {
+        return sw->commands[item & ~ITEM_COMMAND].next;
+    }
     return (item & ITEM_ATTEMPT) != 0
                ? sw->dispatch.attempts[item & ~ITEM_ATTEMPT].arrived_next
                : ATOMIC_LOAD(&sw->graph.pending[item & ~ITEM_POISONED], relaxed);
 }
 
 static void item_link(swarm *sw, uint32_t item, uint32_t next) {
-    if ((item & ITEM_ATTEMPT) != 0) {
+    if (is_command(item)) {
+        sw->commands[item & ~ITEM_COMMAND].next = next;
+    } else if ((item & ITEM_ATTEMPT) != 0) {
         sw->dispatch.attempts[item & ~ITEM_ATTEMPT].arrived_next = next;
     } else {
         ATOMIC_STORE(&sw->graph.pending[item & ~ITEM_POISONED], next, relaxed);
@@ -124,6 +141,18 @@ static uint32_t collect_attempts(swarm *sw, uint32_t list) {
     return list;
 }
 
+static uint32_t collect_commands(swarm *sw) {
+    uint32_t list = NONE32;
+
+    for (uint32_t index = mailbox_take(&sw->commands_box); index != NONE32;
+         index = mailbox_take(&sw->commands_box)) {
+        swarm__command_collected(sw, index);
+        item_link(sw, index | ITEM_COMMAND, list);
+        list = index | ITEM_COMMAND;
+    }
+    return list;
+}
+
 /* A slot that nobody refers to any more is recycled at once: nothing depends on when. */
 static uint32_t collect_slots(swarm *sw, uint32_t list) {
     uint32_t what;
@@ -146,7 +175,7 @@ static void round_begin(swarm *sw, uint64_t now_ns) {
     /* Acquire: what was posted before PENDING was set; pairs with the release of swarm__signal. The
      * flag goes down before the look, so a post that the look misses raises it again. */
     (void)ATOMIC_AND(&sw->turn, ~TURN_PENDING, acquire);
-    swarm__commands_collect(sw);
+    sw->round.commands = sort(sw, collect_commands(sw));
     sw->round.arrivals = sort(sw, collect_slots(sw, collect_attempts(sw, NONE32)));
     sw->round.phase = ROUND_APPLY;
     sw->round.changed = false;

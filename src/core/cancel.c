@@ -17,7 +17,6 @@ static swarm_status command_post(swarm *sw, uint32_t kind, uint64_t id) {
     }
     SHARED_WRITE(command->kind, kind);
     SHARED_WRITE(command->id, id);
-    SHARED_WRITE(command->sequence, ATOMIC_ADD(&sw->command_sequence, 1, relaxed));
     /* Release: pairs with the acquire load of swarm_take, which then starts nothing. */
     (void)ATOMIC_ADD(&sw->commands_open, 1, release);
     mailbox_push(&sw->commands_box, index);
@@ -55,21 +54,6 @@ swarm_status swarm_run_cancel(swarm *sw, swarm_run run) {
     }
     return run_find(&sw->dispatch, run) == NONE32 ? SWARM_E_STALE
                                                   : command_post(sw, CANCEL_RUN, run.id);
-}
-
-/* Into the round's list, by sequence. They arrive newest first, so the place is near the front. */
-void swarm__commands_collect(swarm *sw) {
-    for (uint32_t index = mailbox_take(&sw->commands_box); index != NONE32;
-         index = mailbox_take(&sw->commands_box)) {
-        uint32_t *link = &sw->round.commands;
-
-        while (*link != NONE32 &&
-               sw->commands[*link].sequence < SHARED_READ(sw->commands[index].sequence)) {
-            link = &sw->commands[*link].next;
-        }
-        sw->commands[index].next = *link;
-        *link = index;
-    }
 }
 
 static void cancel_one(swarm *sw, uint32_t tracked) {
@@ -148,9 +132,17 @@ static uint32_t command_run(swarm *sw, const struct command *command, uint64_t *
     return slot == NONE32 ? NONE32 : sw->graph.scopes[sw->graph.scope[slot]].run;
 }
 
+/* What it is sorted by: call steps that run side by side may post cancels in any order. */
+void swarm__command_collected(swarm *sw, uint32_t index) {
+    struct command *command = &sw->commands[index];
+    uint32_t run = command_run(sw, command, &command->ordinal);
+
+    command->run = run == NONE32 ? 0 : sw->dispatch.runs[run].number;
+}
+
 /* Applies the next command. What became stale since it was posted has ended: nothing to do. */
 void swarm__command_one(swarm *sw) {
-    uint32_t index = sw->round.commands;
+    uint32_t index = sw->round.commands & ~ITEM_COMMAND;
     struct command command = sw->commands[index];
     uint64_t fields[2] = {command.kind, 0};
     uint32_t run = command_run(sw, &command, &fields[1]);
@@ -168,8 +160,12 @@ void swarm__command_one(swarm *sw) {
         cancel_agent(sw, (uint32_t)command.id - 1);
     } else {
         swarm_step step = {command.id};
+        uint32_t slot = swarm__graph_pin(&sw->graph, step); /* a worker may be ending it */
 
-        cancel_step(sw, swarm__graph_find(&sw->graph, step), command.kind == CANCEL_SUBTREE);
+        if (slot != NONE32) {
+            cancel_step(sw, slot, command.kind == CANCEL_SUBTREE);
+            swarm__graph_unpin(&sw->graph, slot);
+        }
     }
 }
 

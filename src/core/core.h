@@ -40,9 +40,11 @@
 #define TURN_PENDING 2u /* something was posted since the last round began */
 #define TURN_WANTED 4u  /* another thread asked for the turn */
 
-/* In lists of arrivals and woken steps: an attempt; a poisoned step. Slots stay below 2^30. */
+/* In lists of arrivals and woken steps: an attempt; a poisoned step; both: a command. Slots stay
+ * below 2^30, attempts and commands below 2^28. */
 #define ITEM_ATTEMPT 0x80000000u
 #define ITEM_POISONED 0x40000000u
+#define ITEM_COMMAND (ITEM_ATTEMPT | ITEM_POISONED)
 
 struct swarm_plan {
     struct graph_plan graph; /* first: a plan is one */
@@ -58,9 +60,10 @@ struct swarm_plan {
 enum { CANCEL_STEP = 1, CANCEL_SUBTREE = 2, CANCEL_RUN = 3, CANCEL_AGENT = 4 };
 
 struct command {
-    uint64_t id;       /* of the handle */
-    uint64_t sequence; /* order of posting */
-    uint32_t kind;     /* CANCEL_* */
+    uint64_t id;      /* of the handle */
+    uint64_t ordinal; /* of the step, or number of the run or id of the agent; of this round */
+    uint64_t run;     /* number of the run, or 0 */
+    uint32_t kind;    /* CANCEL_* */
     uint32_t next;
 };
 
@@ -115,7 +118,6 @@ struct swarm {
     struct pool commands_pool;
     struct mailbox commands_box;
     struct mailbox attempts_box;
-    atomic_u64 command_sequence;
     atomic_u32 commands_open; /* posted and not applied */
     atomic_u32 turn;
     atomic_u32 stopping;          /* the threads of a drive should end */
@@ -197,8 +199,8 @@ void swarm__attempt_failed(swarm *sw, uint32_t tracked, swarm_outcome outcome);
 
 /* ---- cancel.c */
 
-/* Takes posted commands into the round's list, in the order of their posting. */
-void swarm__commands_collect(swarm *sw);
+/* Notes by what a posted command is sorted into its round. */
+void swarm__command_collected(swarm *sw, uint32_t command);
 /* Applies the first of them. */
 void swarm__command_one(swarm *sw);
 /* Goes one step, or one attempt, further in the cancel under way. */
