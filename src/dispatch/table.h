@@ -72,7 +72,7 @@ struct tracked {
     uint32_t inputs_first; /* list of input cells, ascending ordinals */
     uint32_t inputs_count;
     uint32_t readers;      /* attempts that are not settled: their backends may read the inputs */
-    uint32_t delays_first;           /* edges with a delay that leave it, ascending */
+    uint32_t delays_first; /* edges with a delay that leave it, ascending */
     uint32_t run_next, run_previous; /* of the run, by ordinal */
     uint32_t key_next;               /* hash chain */
     uint32_t list_next;              /* woken list, or list of results to release: never both */
@@ -197,7 +197,7 @@ struct run {
     bool started; /* a plan was applied */
     bool ended;
     bool cancelled;
-    bool quiet; /* its root scope became empty: look whether it has ended */
+    bool quiet;            /* its root scope became empty: look whether it has ended */
     atomic_u32 generation; /* odd: in use; last: run_fill clears what stands before it */
 };
 
