@@ -370,6 +370,82 @@ TEST(a_caller_is_cancelled_while_it_waits) {
     }
 }
 
+/* Bytes that call steps lend go back once, whoever reads them. */
+static swarm_outcome lend(void *context, const swarm_call *call, uint64_t *out_value) {
+    const swarm_result result = {.bytes = lent + call->argument, .size = 1, .release = 9};
+
+    (void)context;
+    *out_value = 1;
+    return swarm_call_output(call, &result) == SWARM_OK ? SWARM_OUTCOME_OK : SWARM_OUTCOME_TERMINAL;
+}
+
+struct lender {
+    swarm_function lend;
+    bool agent; /* the continuation is an agent step, else a call step */
+};
+
+/* Lends bytes of its own, and then is continued by a step that lends others. */
+static swarm_outcome lend_and_continue(void *context, const swarm_call *call, uint64_t *out_value) {
+    const struct lender *lender = context;
+    const swarm_result own = {.bytes = lent + 8, .size = 1, .release = 7};
+    swarm_plan *plan = swarm_call_plan(call);
+    swarm_step step = lender->agent ? rig_step(plan)
+                                    : step_with(plan, (swarm_step_spec){.function = lender->lend});
+
+    *out_value = 1;
+    CHECK_EQ(swarm_call_output(call, &own), SWARM_OK);
+    CHECK_EQ(swarm_plan_continue(plan, step), SWARM_OK);
+    return SWARM_OUTCOME_OK;
+}
+
+static uint32_t releases_of(const struct rig *rig, const char *bytes) {
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < rig->count; i++) {
+        count += rig->requests[i].kind == SWARM_REQUEST_RELEASE &&
+                 rig->requests[i].result.bytes == bytes;
+    }
+    return count;
+}
+
+/* Whoever waits for the caller reads the continuation's bytes; all bytes go back once. */
+TEST(bytes_of_a_caller_and_of_its_continuation) {
+    for (uint32_t agent = 0; agent < 2; agent++) {
+        struct rig *rig = rig_new(NULL, 4);
+        struct lender lender = {swarm_function_add(rig->sw, "lend", lend, NULL), agent != 0};
+        swarm_function function =
+            swarm_function_add(rig->sw, "lend_and_continue", lend_and_continue, &lender);
+        swarm_run run;
+        swarm_plan *plan = rig_plan(rig, &growing, &run);
+        swarm_step caller =
+            step_with(plan, (swarm_step_spec){.function = function, .flags = SWARM_STEP_DETACHED});
+        swarm_step reader = step_with(plan, (swarm_step_spec){.flags = SWARM_STEP_INPUTS});
+        swarm_result input = {0};
+
+        CHECK_EQ(swarm_edge_add(plan, caller, reader, 0), SWARM_OK);
+        rig_commit(plan);
+        CHECK_EQ(swarm_run_close(rig->sw, run), SWARM_OK);
+        rig_at(rig, 0);
+        if (agent != 0) {
+            const swarm_completion completion = {
+                .attempt = rig_start_of(rig, 2)->attempt,
+                .result = {.bytes = lent, .size = 1, .release = 9}};
+
+            CHECK_EQ(swarm_complete(rig->sw, &completion), SWARM_OK);
+            rig_settle(rig);
+        }
+        CHECK_EQ(swarm_input(rig->sw, reader, 0, &input), SWARM_OK);
+        CHECK(input.bytes == lent && input.release == 9);
+        CHECK_EQ(releases_of(rig, lent), 0);
+        rig_answer(rig, 1, SWARM_OUTCOME_OK);
+        CHECK_EQ(releases_of(rig, lent), 1);
+        CHECK_EQ(releases_of(rig, lent + 8), 1);
+        CHECK_EQ(rig_count(rig, SWARM_REQUEST_RELEASE), 2);
+        rig_check_run(rig, run);
+        rig_free(rig);
+    }
+}
+
 /* ---- coordinator, expansion, wave, feedback */
 
 struct waves {
@@ -502,15 +578,6 @@ TEST(inputs_of_older_and_own_steps) {
     rig_check_run(rig, run);
     CHECK_EQ(rig_report(rig, run).edges_repeated, 1);
     rig_free(rig);
-}
-
-/* Bytes that call steps lend go back once, whoever reads them. */
-static swarm_outcome lend(void *context, const swarm_call *call, uint64_t *out_value) {
-    const swarm_result result = {.bytes = lent + call->argument, .size = 1, .release = 9};
-
-    (void)context;
-    *out_value = 1;
-    return swarm_call_output(call, &result) == SWARM_OK ? SWARM_OUTCOME_OK : SWARM_OUTCOME_TERMINAL;
 }
 
 TEST(bytes_of_call_steps_are_given_back) {

@@ -241,10 +241,11 @@ static void end_caller(swarm *sw, uint32_t slot, uint32_t state, uint64_t value)
 }
 
 /* A continuation's result becomes its caller's, which gives the bytes back when nobody reads
- * them any more. The continuation keeps the numbers. */
+ * them any more. The continuation keeps the numbers, and gives back what the caller had lent, which
+ * nobody will read. */
 static void hand_result(swarm *sw, struct tracked *from) {
     uint32_t caller = swarm__graph_caller(&sw->graph, from->slot);
-    struct tracked *to;
+    struct tracked *to, before;
 
     if (caller == NONE32 || !graph_has(&sw->graph, caller, GRAPH_TRACKED)) {
         return;
@@ -253,13 +254,16 @@ static void hand_result(swarm *sw, struct tracked *from) {
     if (state_is_terminal(to->state)) {
         return; /* cancelled: nobody will read it */
     }
+    before = *to;
     to->result = from->result;
     to->outcome = from->outcome;
     to->lent = from->lent;
     to->backend = from->backend;
-    from->lent = false;
-    from->result.bytes = NULL;
-    from->result.size = 0;
+    from->lent = before.lent;
+    from->backend = before.backend;
+    from->result.bytes = before.result.bytes;
+    from->result.size = before.result.size;
+    from->result.release = before.lent ? before.result.release : from->result.release;
 }
 
 void swarm__step_finish(swarm *sw, uint32_t tracked) {
