@@ -508,6 +508,36 @@ TEST(a_delay_of_zero_comes_after_the_completions) {
     rig_free(rig);
 }
 
+/* Answers of one instant are applied by ordinal, in whatever order they came. */
+TEST(answers_of_one_instant_are_sorted) {
+    enum { COUNT = 37 };
+    struct rig *rig = rig_new(NULL, COUNT);
+    swarm_run run;
+    swarm_plan *plan = rig_plan(rig, NULL, &run);
+    swarm_step steps[2 * COUNT];
+
+    for (uint32_t i = 0; i < 2 * COUNT; i++) {
+        steps[i] = rig_step(plan);
+        if (i >= COUNT) {
+            CHECK_EQ(swarm_edge_add(plan, steps[i - COUNT], steps[i], 0), SWARM_OK);
+        }
+    }
+    rig_commit(plan);
+    rig_at(rig, 0);
+    CHECK_EQ(rig->count, COUNT);
+    for (uint64_t i = 0; i < COUNT; i++) {
+        CHECK_EQ(rig_post(rig, i * 11 % COUNT, SWARM_OUTCOME_OK), SWARM_OK);
+    }
+    rig_at(rig, 1);
+    CHECK_EQ(rig->count, 2 * COUNT);
+    for (uint32_t i = 0; i < rig->count; i++) {
+        CHECK_EQ(rig->requests[i].ordinal, i);
+    }
+    rig_finish(rig);
+    rig_check_run(rig, run);
+    rig_free(rig);
+}
+
 TEST(a_failure_does_not_wait_for_the_delay) {
     struct rig *rig = rig_new(NULL, 1);
     swarm_run run;

@@ -147,6 +147,25 @@ TEST(a_completion_wins_over_a_cancel) {
     }
 }
 
+/* The order of kinds within a round: completion, ready, timer, command. */
+TEST(a_timer_wins_over_a_cancel) {
+    struct rig *rig = rig_new(NULL, 1);
+    swarm_run run;
+    swarm_plan *plan = rig_plan(rig, NULL, &run);
+    swarm_step running = step_with(plan, (swarm_step_spec){.run_timeout_ns = 50});
+    swarm_step waiting = step_with(plan, (swarm_step_spec){.queue_timeout_ns = 50});
+
+    rig_commit(plan);
+    rig_at(rig, 0);
+    CHECK_EQ(swarm_run_cancel(rig->sw, run), SWARM_OK);
+    rig_at(rig, 50);
+    CHECK_EQ(rig_state(rig, running), SWARM_STEP_TIMED_OUT);
+    CHECK_EQ(rig_state(rig, waiting), SWARM_STEP_TIMED_OUT);
+    rig_at(rig, 11 * SECOND);
+    rig_check_run(rig, run);
+    rig_free(rig);
+}
+
 TEST(nothing_is_started_between_a_cancel_and_its_round) {
     struct rig *rig = rig_new(NULL, 4);
     swarm_run runs[2];
