@@ -899,7 +899,8 @@ enum {
     SWARM_EVENT_GIVE_UP =
         10, /* attempt number, epoch, minus the reason: the attempt is superseded */
     SWARM_EVENT_FENCED = 11,  /* attempt number, epoch, outcome, input, cached and output tokens,
-                                  cost_nano: a late answer, or none within the grace */
+                                  cost_nano: a late answer; none within the grace (LOST); or the attempt
+                                  was given up before its START was taken (REFUSED) */
     SWARM_EVENT_HOLD = 12,    /* backend id, until_ns: a backend is held */
     SWARM_EVENT_CANCEL = 13,  /* 1 step, 2 subtree, 3 run, 4 agent; its id */
     SWARM_EVENT_CLOSE = 14,   /* 1 when the run was cancelled, else 0 */

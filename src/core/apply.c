@@ -283,6 +283,7 @@ static void steps_enter(swarm_plan *plan) {
     struct dispatch *d = &sw->dispatch;
     struct run *run = &d->runs[plan->run];
     uint64_t ordinal = run->ordinal_next;
+    uint32_t from = NONE32, to = NONE32; /* the last demand that was private, and what it became */
 
     for (uint32_t slot = NONE32; swarm__graph_plan_step(&plan->graph, &slot); ordinal++) {
         struct tracked *step = tracked_at(plan, slot);
@@ -293,8 +294,13 @@ static void steps_enter(swarm_plan *plan) {
         }
         tracked = tracked_of(&sw->graph, slot);
         step->ordinal = ordinal;
-        if (step->demand != NONE32 && !d->demands[step->demand].interned) {
-            step->demand = swarm__demand_intern(d, step->demand);
+        if (step->demand != NONE32 && step->demand == from) {
+            swarm__demand_ref(d, to); /* steps with an equal demand stand side by side */
+            step->demand = to;
+        } else if (step->demand != NONE32 && !d->demands[step->demand].interned) {
+            from = step->demand;
+            to = swarm__demand_intern(d, from);
+            step->demand = to;
         }
         heap_node_init(d->ready_nodes, tracked);
         heap_node_init(d->timer_nodes, tracked);

@@ -253,7 +253,10 @@ void swarm__attempt_give_up(swarm *sw, uint32_t tracked, swarm_status reason) {
     d->runs[step->run].inflight--;
     swarm__demand_wake(d, wait_of_run(d, step->run));
     if (attempt_state(d, index) == ATTEMPT_QUEUED) {
-        attempt->answer.result.bytes = NULL;
+        const swarm_completion nothing = {.outcome = SWARM_OUTCOME_REFUSED};
+
+        attempt->answer = nothing;
+        log_answer(sw, SWARM_EVENT_FENCED, attempt); /* the agent is free again */
         settle(sw, index); /* still in the queue: freed when it leaves that */
         return;
     }

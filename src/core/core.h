@@ -53,6 +53,7 @@ struct swarm_plan {
     uint32_t run;     /* index, or NONE32 */
     uint32_t delays;  /* list of delays, by `next`, newest first */
     uint32_t records; /* of its tracked steps until it is applied, by run_next */
+    uint32_t demand;  /* of a call step's plan: the last private one, or NONE32 */
     uint32_t readers; /* steps that list their inputs */
     bool open;
 };

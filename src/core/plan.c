@@ -35,6 +35,7 @@ static void plan_begin(swarm *sw, swarm_plan *plan, uint32_t run, uint32_t scope
     plan->run = run;
     plan->delays = NONE32;
     plan->records = NONE32;
+    plan->demand = NONE32;
     plan->readers = 0;
     plan->value = 0;
     plan->open = true;
@@ -192,7 +193,11 @@ static uint32_t demand_fill(swarm_plan *plan, const swarm_step_spec *spec) {
     d->demands[demand].agent = spec->agent.id == 0 ? NONE32 : (uint32_t)spec->agent.id - 1;
     swarm__demand_skills(d, demand, spec->skills, spec->skills_count);
     swarm__demand_seal(d, demand, plan->run);
-    return plan_is_of_owner(plan) ? swarm__demand_intern(d, demand) : demand;
+    if (plan_is_of_owner(plan)) {
+        return swarm__demand_intern(d, demand);
+    }
+    plan->demand = swarm__demand_share(d, plan->demand, demand);
+    return plan->demand;
 }
 
 static uint64_t or_default(uint64_t value, uint64_t otherwise) {
@@ -231,7 +236,7 @@ static void tracked_fill(struct tracked *step, const swarm_step_spec *spec, uint
 void swarm__demand_let_go(struct dispatch *d, uint32_t demand) {
     if (demand != NONE32 && d->demands[demand].interned) {
         swarm__demand_unref(d, demand);
-    } else if (demand != NONE32) {
+    } else if (demand != NONE32 && --d->demands[demand].references == 0) {
         swarm__demand_discard(d, demand);
     }
 }

@@ -80,6 +80,15 @@ static bool demands_equal(const struct demand *a, const struct demand *b) {
     return true;
 }
 
+uint32_t swarm__demand_share(struct dispatch *d, uint32_t last, uint32_t demand) {
+    if (last != NONE32 && demands_equal(&d->demands[last], &d->demands[demand])) {
+        swarm__demand_discard(d, demand);
+        demand = last;
+    }
+    d->demands[demand].references++;
+    return demand;
+}
+
 static uint32_t *demand_chain(struct dispatch *d, const struct demand *demand) {
     return &d->demand_chains[hash_mix64(demand->digest, demand->run) & d->demand_mask];
 }

@@ -20,6 +20,10 @@ void swarm__demand_skills(struct dispatch *d, uint32_t demand, const char *const
 /* Digest over everything that makes two demands equal: call it when all fields are set. */
 void swarm__demand_seal(struct dispatch *d, uint32_t demand, uint32_t run);
 
+/* A plan's next private demand: the one before if it is equal, which saves the new one, else the
+ * new one; counted either way. */
+uint32_t swarm__demand_share(struct dispatch *d, uint32_t last, uint32_t demand);
+
 /* Replaces a private demand by an equal one if there is one, and takes a reference. */
 uint32_t swarm__demand_intern(struct dispatch *d, uint32_t demand);
 
