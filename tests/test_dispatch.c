@@ -179,6 +179,28 @@ TEST(routing_by_surplus_skills_load_cost_and_id) {
     rig_free(rig);
 }
 
+TEST(equal_scores_go_to_the_smaller_id) {
+    struct rig *rig = rig_new(NULL, 0);
+    swarm_profile first = profile_add(rig, "first", NULL, 0, 5);
+    swarm_profile second = profile_add(rig, "second", NULL, 0, 5);
+    swarm_run run;
+    swarm_plan *plan;
+
+    CHECK_EQ(swarm_agent_add(rig->sw, second, 1).id, 1);
+    CHECK_EQ(swarm_agent_add(rig->sw, first, 1).id, 2);
+    plan = rig_plan(rig, NULL, &run);
+    for (uint32_t i = 0; i < 4; i++) {
+        (void)rig_step(plan);
+    }
+    rig_commit(plan);
+    rig_at(rig, 0);
+    for (uint64_t i = 0; i < 4; i++) {
+        CHECK_EQ(agent_of(rig, i), 1 + i % 2);
+    }
+    rig_finish(rig);
+    rig_free(rig);
+}
+
 TEST(skills_are_all_required) {
     static const char *const two[] = {"write", "search"}, *const third[] = {"paint"};
     struct rig *rig = rig_new(NULL, 1);

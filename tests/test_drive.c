@@ -446,8 +446,17 @@ struct shelf {
     swarm *sw;
     atomic_u64 attempts[1024]; /* ids; 0: none */
     atomic_u32 laid, answered, stop, questions;
+    atomic_u32 asleep; /* how often somebody went to sleep without a deadline */
+    swarm_host host;
     swarm_run run;
 };
+
+static void shelf_wait(void *context, const void *address, uint32_t expected, uint64_t timeout_ns) {
+    struct shelf *shelf = context;
+
+    (void)ATOMIC_ADD(&shelf->asleep, timeout_ns > 1000 * SECOND, relaxed);
+    swarm_host_default()->wait(NULL, address, expected, timeout_ns);
+}
 
 static swarm_status shelf_submit(void *context, swarm *sw, const swarm_request *request,
                                  uint64_t *out_until_ns) {
@@ -527,7 +536,7 @@ static void shelf_work(void *context, uint32_t member) {
 static void shelf_new(struct shelf *shelf, uint32_t steps) {
     const swarm_config config = {.size = sizeof config,
                                  .version = SWARM_VERSION,
-                                 .host = swarm_host_default(),
+                                 .host = &shelf->host,
                                  .cancel_grace_ns = MILLISECOND};
     const swarm_backend backend = {
         .size = sizeof backend, .name = "shelf", .context = shelf, .submit = shelf_submit};
@@ -536,6 +545,9 @@ static void shelf_new(struct shelf *shelf, uint32_t steps) {
     swarm_step before = {0};
 
     memset(shelf, 0, sizeof *shelf);
+    shelf->host = *swarm_host_default(); /* its functions look at no context */
+    shelf->host.context = shelf;
+    shelf->host.wait = shelf_wait;
     CHECK_EQ(swarm_new(&config, &shelf->sw), SWARM_OK);
     profile.backend = swarm_backend_add(shelf->sw, &backend);
     (void)swarm_agent_add(shelf->sw, swarm_profile_add(shelf->sw, &profile), 8);
@@ -586,12 +598,21 @@ static void sleeper_work(void *context, uint32_t member) {
         CHECK_EQ(swarm_drive(shelf->sw, NULL), SWARM_OK);
         return;
     }
-    for (uint32_t turns = 0; turns < 20;) {
-        if (swarm_turn_begin(shelf->sw) != SWARM_OK) {
+    for (uint32_t turns = 0, slept = 0; turns < 5; turns++) {
+        uint32_t tries = 0;
+
+        while (turns != 0 && ATOMIC_LOAD(&shelf->asleep, relaxed) == slept) {
             sched_yield();
-            continue;
         }
-        turns++;
+        while (swarm_turn_begin(shelf->sw) != SWARM_OK && tries++ < 1000000) {
+            sched_yield();
+        }
+        CHECK(tries < 1000000);
+        if (tries >= 1000000) {
+            break;
+        }
+        slept =
+            ATOMIC_LOAD(&shelf->asleep, relaxed); /* the owner is awake: it waits for the turn */
         CHECK_EQ(swarm_turn_end(shelf->sw), SWARM_OK);
     }
     while (ATOMIC_LOAD(&shelf->answered, relaxed) < 1) {
