@@ -494,7 +494,8 @@ enum {
 typedef struct swarm_run_spec {
     uint64_t key;          /* the caller's name for it, for swarm_run_find; 0: none */
     uint64_t seed;         /* of the run's random streams; default: from config.seed and the run */
-    uint64_t steps_max;    /* steps in the run's whole life; default SWARM_NEVER; M1 */
+    uint64_t steps_max;    /* steps in the run's whole life; default SWARM_NEVER; plans of plain
+                              call steps that workers link count, but are not refused */
     uint64_t attempts_max; /* attempts in the run's whole life; default SWARM_NEVER */
     uint32_t depth_max;    /* nesting of steps that add steps through dispatch; default 64 */
     uint32_t inflight_max; /* attempts of this run in flight at once; default SWARM_NONE */
@@ -577,7 +578,8 @@ SWARM_API swarm_status swarm_run_check(swarm *sw, swarm_run run, swarm_error *ou
 /* ---------------------------------------------------------------------------------------- plans */
 
 /* Opens the owner's plan for a run. Never null for a swarm that is not null: what is wrong (a stale
- * run, FROZEN, BUSY for a second plan) is kept and reported by the commit. [owner] */
+ * run, FROZEN, BUSY for a second plan) is kept and reported by the commit. Null without the turn.
+ * [owner] */
 SWARM_API swarm_plan *swarm_plan_open(swarm *sw, swarm_run run);
 
 /* The plan that belongs to the running call step: applied when the function returns OK, dropped
@@ -619,7 +621,8 @@ enum {
 typedef struct swarm_step_spec {
     const void *payload;       /* opaque; borrowed until the step's RELEASE or end of its run */
     size_t payload_size;       /* in bytes; 0: the backend knows, as with a C string */
-    const char *const *skills; /* all of them are required; may be null */
+    const char *const *skills; /* all of them are required; each must have been named by a profile
+                                  before, else the step ends NO_AGENT; may be null */
     const swarm_need *needs;   /* permits; may be null */
     swarm_agent agent;         /* this agent and no other; null: any that fits */
     swarm_function function;   /* null: an agent step; else a call step (no skills, needs, agent) */
@@ -671,10 +674,11 @@ SWARM_API swarm_status swarm_edge_add(swarm_plan *plan, swarm_step from, swarm_s
 SWARM_API swarm_status swarm_plan_continue(swarm_plan *plan, swarm_step step);
 
 /* Applies the plan: all of it, or nothing and the first error in *out_error (may be null).
- * Either way the plan is gone. An empty plan changes nothing. FROZEN when its run was closed or
- * cancelled meanwhile. AGAIN, the plan kept, when the log's ring has no room, or a round waits for
- * room: read it out, advance and call again. INVALID for null, a plan that is gone, and a call
- * step's, which is committed by its return. [owner] */
+ * Either way the plan is gone. An empty plan changes nothing, but it is a static run's plan,
+ * which then ends. FROZEN when its run was closed or cancelled meanwhile. AGAIN, the plan kept,
+ * when the log's ring has no room, or a round waits for room: read it out, advance and call
+ * again. INVALID for null, a plan that is gone, and a call step's, which is committed by its
+ * return. [owner] */
 SWARM_API swarm_status swarm_plan_commit(swarm_plan *plan, swarm_error *out_error);
 
 /* Gives the plan up. INVALID as for swarm_plan_commit. [owner] */
@@ -739,12 +743,12 @@ SWARM_API swarm_status swarm_call_output(const swarm_call *call, const swarm_res
 SWARM_API bool swarm_call_cancelled(const swarm_call *call);
 
 /*
- * Cancel, by noun: a step; a step and all that it, or what it added, has added; the attempts of an
- * agent, whose steps are tried again elsewhere under their retry rules, as if LOST. The cancel is
- * applied by the next round, where a completion of the same instant wins over it; between its
- * return and that round nothing at all is started. Idempotent: what has ended stays as it is.
- * Attempts in flight are handled as in swarm_run_cancel. STALE, also for a step whose plan is not
- * applied yet; FULL (commands_max). [any]
+ * Cancel, by noun: a step; a step (of swarm_step_add) and all that it, or what it added, has added;
+ * the attempts of an agent, whose steps are tried again elsewhere under their retry rules, as if
+ * LOST. The cancel is applied by the next round, where a completion of the same instant wins over
+ * it; between its return and that round nothing at all is started. Idempotent: what has ended stays
+ * as it is. Attempts in flight are handled as in swarm_run_cancel. STALE, also for a step whose
+ * plan is not applied yet; FULL (commands_max). [any]
  */
 SWARM_API swarm_status swarm_step_cancel(swarm *sw, swarm_step step);
 
@@ -791,7 +795,8 @@ typedef struct swarm_completion {
     swarm_attempt attempt; /* from the START request */
     swarm_outcome outcome; /* how it ended */
     uint32_t reserved;     /* 0 */
-    uint64_t until_ns;     /* THROTTLED, REFUSED: when the backend may be used again */
+    uint64_t until_ns;     /* THROTTLED, REFUSED: when the backend may be used again; a time that is
+                              not to come: after the step's backoff_ns */
     swarm_usage usage;     /* what it cost */
     swarm_result result;   /* what it produced; bytes are lent until RELEASE */
 } swarm_completion;
@@ -899,8 +904,8 @@ enum {
     SWARM_EVENT_GIVE_UP =
         10, /* attempt number, epoch, minus the reason: the attempt is superseded */
     SWARM_EVENT_FENCED = 11,  /* attempt number, epoch, outcome, input, cached and output tokens,
-                                  cost_nano: a late answer; none within the grace (LOST); or the attempt
-                                  was given up before its START was taken (REFUSED) */
+                                  cost_nano: a late answer; none within the grace (LOST); or given up
+                                  before its START was taken (REFUSED) */
     SWARM_EVENT_HOLD = 12,    /* backend id, until_ns: a backend is held */
     SWARM_EVENT_CANCEL = 13,  /* 1 step, 2 subtree, 3 run, 4 agent; its id */
     SWARM_EVENT_CLOSE = 14,   /* 1 when the run was cancelled, else 0 */

@@ -200,7 +200,10 @@ TEST(holds_of_a_backend) {
         rig_at(rig, 1000);
         rig_check_order(rig, "0 1 0 0 2");
         CHECK_EQ(rig_start_of(rig, 0)->number, 2);
-        rig_hold(rig, 2, outcome, 900); /* in the past: at once */
+        rig_hold(rig, 2, outcome, 900); /* in the past: after the step's backoff */
+        CHECK_EQ(swarm_next_deadline(rig->sw), 1000 + UINT64_C(1000000000));
+        rig_check_order(rig, "0 1 0 0 2");
+        rig_at(rig, 1000 + UINT64_C(1000000000));
         rig_check_order(rig, "0 1 0 0 2 2");
         rig_finish(rig);
         rig_check_run(rig, run);

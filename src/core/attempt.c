@@ -131,15 +131,21 @@ static void attempt_done(swarm *sw, uint32_t index) {
     }
 }
 
-static void hold_backend(swarm *sw, const struct attempt *attempt) {
+/* Until when the backend said, or, when it named no time to come, for the step's own backoff: it
+ * must not be asked again at once, for ever. */
+static void hold_backend(swarm *sw, const struct attempt *attempt, uint64_t backoff_ns) {
     struct dispatch *d = &sw->dispatch;
     struct backend *backend = &d->backends[attempt->backend];
     uint64_t until_ns = attempt->answer.until_ns;
-    uint64_t fields[2] = {(uint64_t)attempt->backend + 1, until_ns};
+    uint64_t fields[2] = {(uint64_t)attempt->backend + 1, 0};
 
-    if (until_ns <= sw->now_ns || until_ns <= backend->held_until) {
+    if (until_ns <= sw->now_ns) {
+        until_ns = saturating_add64(sw->now_ns, backoff_ns == 0 ? 1 : backoff_ns);
+    }
+    if (until_ns <= backend->held_until) {
         return;
     }
+    fields[1] = until_ns;
     swarm__log(sw, SWARM_EVENT_HOLD, NONE32, SWARM_NEVER, fields);
     backend->held_until = until_ns;
     timer_arm(d, timer_of_backend(d, attempt->backend), until_ns, 0);
@@ -210,7 +216,7 @@ static void step_answered(swarm *sw, uint32_t tracked, struct attempt *attempt) 
         step->attempts--;
         step->epoch++;
         sw->dispatch.runs[step->run].report.attempts--;
-        hold_backend(sw, attempt);
+        hold_backend(sw, attempt, step->retry.backoff_ns);
         swarm__step_ready(sw, tracked);
     } else {
         swarm__attempt_failed(sw, tracked, outcome);

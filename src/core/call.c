@@ -4,8 +4,8 @@
  *
  * enter and leave run on the worker. A tracked step's record is the worker's from the one to the
  * other, but for its state, which is the turn's. A plain step that comes back to the turn has no
- * record: its output carries the outcome, or the index of the plan that it brought; or the value, in
- * state OK, if it ran well and continues a tracked step.
+ * record: its output carries the outcome, or the index of the plan that it brought; or the value,
+ * in state OK, if it ran well and continues a tracked step.
  */
 #include "core.h"
 

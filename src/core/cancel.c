@@ -187,6 +187,26 @@ static void sweep_attempt(swarm *sw) {
     }
 }
 
+/* Edges with a delay whose time has not come: what they lead to has been cancelled with the
+ * rest, and must not keep the run from ending until then. */
+static void delays_cut(swarm *sw, const struct tracked *step) {
+    struct dispatch *d = &sw->dispatch;
+
+    for (uint32_t at = step->delays_first; at != NONE32; at = d->delays[at].next) {
+        uint32_t to = d->delays[at].to;
+        bool poisoned;
+
+        if (!heap_contains(d->timer_nodes, timer_of_delay(d, at)) ||
+            !swarm__scope_is_cancelled(&sw->graph, sw->graph.scope[to])) {
+            continue;
+        }
+        timer_disarm(d, timer_of_delay(d, at));
+        if (swarm__graph_count_down(&sw->graph, to, true, &poisoned)) {
+            swarm__woken_push(sw, to, poisoned);
+        }
+    }
+}
+
 /* One step, or attempt, of the cancel under way. */
 void swarm__sweep_one(swarm *sw) {
     uint32_t tracked = sw->round.sweep;
@@ -198,6 +218,7 @@ void swarm__sweep_one(swarm *sw) {
     }
     sw->round.sweep = step->run_next;
     if (swarm__scope_is_cancelled(&sw->graph, sw->graph.scope[step->slot])) {
+        delays_cut(sw, step);
         cancel_one(sw, tracked);
     }
 }

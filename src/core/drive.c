@@ -377,8 +377,9 @@ static bool yield_turn(swarm *sw) {
     return true;
 }
 
-/* Whether nothing is left that could move a run. Quiet first: only then no worker can post any more,
- * and what was posted before is seen. The other way round a worker may post and leave in between. */
+/* Whether nothing is left that could move a run. Quiet first: only then no worker can post any
+ * more, and what was posted before is seen. The other way round a worker may post and leave in
+ * between. */
 static bool is_stalled(swarm *sw, uint64_t deadline_ns) {
     return swarm__graph_quiet(&sw->graph) && deadline_ns == SWARM_NEVER &&
            sw->dispatch.attempts_free.used == 0 && !swarm__round_pending(sw);

@@ -18,7 +18,8 @@ static swarm_status step_check(swarm *sw, swarm_step step, uint32_t *out_slot) {
 }
 
 static void info_of_plain(const swarm *sw, uint32_t slot, swarm_step_info *info) {
-    info->state = kind_state(graph_kind(&sw->graph, slot));
+    /* Acquire: pairs with the release store of worker_end, so that the output is there. */
+    info->state = kind_state(ATOMIC_LOAD(&sw->graph.kind[slot], acquire));
     info->reason = info->state == SWARM_STEP_SKIPPED  ? SWARM_E_DEPENDS
                    : info->state == SWARM_STEP_FAILED ? SWARM_E_FAILED
                                                       : SWARM_OK;
@@ -179,6 +180,9 @@ uint64_t swarm_random(uint64_t seed, uint64_t stream, uint64_t n) {
 }
 
 size_t swarm_log_read(swarm *sw, void *buffer, size_t size, size_t *out_needed) {
+    if (out_needed != NULL) {
+        *out_needed = 0;
+    }
     if (!swarm__owned(sw) || (buffer == NULL && size != 0)) {
         return 0;
     }

@@ -110,6 +110,9 @@ void swarm__graph_start(struct graph *graph, const struct graph_hooks *hooks,
     ATOMIC_STORE(&graph->touched, 0, relaxed); /* all published by whatever starts the threads */
     ATOMIC_STORE(&graph->live, 0, relaxed);
     ATOMIC_STORE(&graph->active, 0, relaxed);
+    for (uint32_t i = 0; i < sizes->runs + sizes->scopes; i++) {
+        ATOMIC_STORE(&graph->scopes[i].queued, 0, relaxed);
+    }
     for (uint32_t i = 0; i < sizes->functions; i++) {
         graph->functions[i].function = NULL;
         graph->functions[i].context = NULL;

@@ -33,7 +33,7 @@ void swarm__scope_open(struct graph *graph, uint32_t scope, uint32_t run, uint32
     ATOMIC_STORE(&at->stopped, 0, relaxed);
     ATOMIC_STORE(&at->added, 0, relaxed);
     ATOMIC_STORE(&at->cancelled, 0, relaxed);
-    ATOMIC_STORE(&at->queued, 0, relaxed);
+    /* `queued` stays as it is: a root may still be on the quiet stack from its last run. */
     at->run = run;
     at->parent = parent;
     at->depth = parent != NONE32 ? graph->scopes[parent].depth + 1 : 0;

@@ -309,7 +309,8 @@ static inline uint32_t worker_end(struct worker *worker, uint32_t slot, uint32_t
 
     SWARM_ASSERT(state_is_terminal(state));
     SWARM_ASSERT(worker->scope == graph->scope[slot]);
-    ATOMIC_STORE(&graph->kind[slot], kind_with_state(kind, state), relaxed);
+    /* Release: the output before the state; pairs with the acquire load of info_of_plain. */
+    ATOMIC_STORE(&graph->kind[slot], kind_with_state(kind, state), release);
     worker->ended++;
     return (kind_flags(kind) & GRAPH_STATIC) != 0
                ? worker_end_static(worker, slot, state != SWARM_STEP_OK)
