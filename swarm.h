@@ -90,7 +90,8 @@
  * swarm_new takes one block, from you or from the host's allocator; nothing is allocated
  * afterwards. Every limit is a number in swarm_config and every overflow is a status. Specs and the
  * arrays they point to are read during the call only; strings are digested. A step's payload is
- * borrowed until the step's RELEASE request.
+ * borrowed until the step's RELEASE request, or, when its result lent no bytes, until its run has
+ * ended.
  *
  * CONVENTIONS
  *
@@ -255,8 +256,8 @@ typedef struct swarm_usage {
     uint64_t cost_nano;     /* money, in nano-units */
 } swarm_usage;
 
-/* ------------------------------------------------------------------------------- host,
- * lifecycle */
+/* ------------------------------------------------------------------------------ host, life
+ * cycle */
 
 /*
  * What the surrounding program lends: memory, a clock, threads, parking. Every member may be null;
@@ -355,7 +356,9 @@ SWARM_API swarm_status swarm_drain(swarm *sw);
 
 /* Frees the swarm. BUSY while attempts are in flight (swarm_drain says when they are not) or
  * workers are inside swarm_work. After an OK, what backends lent and was not released is theirs
- * again. Null is fine. No other thread may be in a call. [owner] */
+ * again; to get a RELEASE for everything, forget all runs and drive (or take) once more before.
+ * Steps that have not started don't hold it. Null is fine. No other thread may be in a call.
+ * [owner] */
 SWARM_API swarm_status swarm_free(swarm *sw);
 
 /* Takes and clears the first error of the calls that returned a null handle: its status is
@@ -570,9 +573,9 @@ typedef struct swarm_run_report {
 /* Writes a run's account so far. STALE. [owner] */
 SWARM_API swarm_status swarm_run_report_get(swarm *sw, swarm_run run, swarm_run_report *out_report);
 
-/* OK when every step of the run is in exactly one terminal state and the counts add up; AGAIN while
- * something can still move it; STALLED, with the first waiting step in *out_error, when nothing
- * can. [owner] */
+/* OK when the run has ended, every step is in exactly one terminal state and the counts add up;
+ * AGAIN while something can still move it; STALLED, with the first waiting step in *out_error,
+ * when nothing can. [owner] */
 SWARM_API swarm_status swarm_run_check(swarm *sw, swarm_run run, swarm_error *out_error);
 
 /* ---------------------------------------------------------------------------------------- plans */
@@ -619,7 +622,7 @@ enum {
 /* A step with options: an agent step, or, with a function, a call step that dispatch keeps track
  * of. */
 typedef struct swarm_step_spec {
-    const void *payload;       /* opaque; borrowed until the step's RELEASE or end of its run */
+    const void *payload;       /* opaque; see MEMORY above for how long it is borrowed */
     size_t payload_size;       /* in bytes; 0: the backend knows, as with a C string */
     const char *const *skills; /* all of them are required; each must have been named by a profile
                                   before, else the step ends NO_AGENT; may be null */
@@ -631,17 +634,18 @@ typedef struct swarm_step_spec {
     uint64_t order_key;        /* for SWARM_ORDER_KEY and KEY_ID */
     uint64_t estimate_ns;      /* expected running time, for SWARM_ORDER_CRITICAL */
     uint64_t queue_timeout_ns; /* longest wait from ready to start; default SWARM_NEVER */
-    uint64_t run_timeout_ns;   /* longest attempt; default SWARM_NEVER */
+    uint64_t run_timeout_ns;   /* longest time that one attempt runs; default SWARM_NEVER */
     swarm_retry retry;         /* agent steps only */
-    uint32_t skills_count;     /* names at `skills` */
-    uint32_t needs_count;      /* entries at `needs`, at most 8 */
+    uint32_t skills_count;     /* names at `skills`; 0: it requires none */
+    uint32_t needs_count;      /* entries at `needs`, at most 8; 0: it needs none */
     uint32_t priority;         /* 0..255; larger goes first, before the run's order; default 0 */
     uint32_t flags;            /* SWARM_STEP_*, or 0 */
 } swarm_step_spec;
 
-/* Adds a step. Null handle when refused; the plan keeps its first error. INVALID, MISSING
- * (function, permit), DUPLICATE key, FULL (steps_max, tracked_max, demands_max), LIMIT, STALE
- * agent. Whoever fills the plan: [owner] or [call]. */
+/* Adds a step. One that nobody in service can do when its turn comes ends FAILED with the reason
+ * NO_AGENT; the commit does not refuse it. Null handle when refused; the plan keeps its first
+ * error. INVALID, MISSING (function, permit), DUPLICATE key, FULL (steps_max, tracked_max,
+ * demands_max), LIMIT, STALE agent. Whoever fills the plan: [owner] or [call]. */
 SWARM_API swarm_step swarm_step_add(swarm_plan *plan, const swarm_step_spec *spec);
 
 /* Adds a plain call step: the fast way. Null handle when refused. [owner] or [call] */
@@ -668,8 +672,9 @@ SWARM_API swarm_status swarm_edge_add(swarm_plan *plan, swarm_step from, swarm_s
 
 /*
  * Makes `step`, of this call's own plan, the continuation of the calling step: whoever waits for
- * the caller waits for it, and reads its output as the caller's. It may have no edges going out,
- * and the plan no edges from unfinished older steps. Once a plan. INVALID, STALE. [call]
+ * the caller waits for it, and reads its output as the caller's. The caller's own value is not
+ * used, and the bytes are to be read there, not at the continuation. It may have no edges going
+ * out, and the plan no edges from unfinished older steps. Once a plan. INVALID, STALE. [call]
  */
 SWARM_API swarm_status swarm_plan_continue(swarm_plan *plan, swarm_step step);
 
@@ -684,7 +689,7 @@ SWARM_API swarm_status swarm_plan_commit(swarm_plan *plan, swarm_error *out_erro
 /* Gives the plan up. INVALID as for swarm_plan_commit. [owner] */
 SWARM_API swarm_status swarm_plan_drop(swarm_plan *plan);
 
-/* ----------------------------------------------------------------------------- steps, from
+/* ---------------------------------------------------------------------------- steps from
  * outside */
 
 /* States of a step. */
@@ -736,7 +741,9 @@ SWARM_API swarm_status swarm_call_input(const swarm_call *call, uint32_t index,
                                         swarm_result *out_result);
 
 /* Sets the whole result of the running call step, which must have been added by swarm_step_add
- * (UNSUPPORTED otherwise); `result->value` is then used instead of *out_value. [call] */
+ * (UNSUPPORTED otherwise); `result->value` is then used instead of *out_value. The RELEASE of
+ * its bytes carries the null backend: swarm_drive has nobody to hand it to, who takes requests
+ * himself sees it. [call] */
 SWARM_API swarm_status swarm_call_output(const swarm_call *call, const swarm_result *result);
 
 /* True when the running call step has been cancelled and should return soon. [call] */
@@ -746,7 +753,7 @@ SWARM_API bool swarm_call_cancelled(const swarm_call *call);
  * Cancel, by noun: a step; a step (of swarm_step_add) and all that it, or what it added, has added;
  * the attempts of an agent, whose steps are tried again elsewhere under their retry rules, as if
  * LOST. The cancel is applied by the next round, where a completion of the same instant wins over
- * it; between its return and that round nothing at all is started. Idempotent: what has ended stays
+ * it; between its return and that round no attempt is started. Idempotent: what has ended stays
  * as it is. Attempts in flight are handled as in swarm_run_cancel. STALE, also for a step whose
  * plan is not applied yet; FULL (commands_max). [any]
  */
@@ -758,8 +765,23 @@ SWARM_API swarm_status swarm_subtree_cancel(swarm *sw, swarm_step step);
 /* See swarm_step_cancel. [any] */
 SWARM_API swarm_status swarm_agent_cancel(swarm *sw, swarm_agent agent);
 
-/* -------------------------------------------------------------------------------- the turn,
- * driving */
+/* ---------------------------------------------------------------------------- the turn, driving */
+
+/*
+ * DRIVING BY HAND. In an event loop of your own, without threads, one pass is
+ *
+ *     while (swarm_work(sw, 0, 1000) != 0) {}              call steps
+ *     your backends: swarm_complete for what has come
+ *     swarm_advance(sw, now, &changed)                     AGAIN: read out the log, call again
+ *     while ((size = swarm_log_read(...)) != 0) write it   drop it when you need none
+ *     swarm_log_acknowledge(sw)                            else nothing is started
+ *     while ((count = swarm_take(...)) != 0) submit, cancel, release
+ *
+ * A request that you have no room for is answered with the outcome REFUSED. Sleep when a pass
+ * changed nothing, until swarm_next_deadline or a deadline of your backends; `wakeup` rings when
+ * another thread posted something. `now` is any clock that does not go back. All runs have ended
+ * when swarm_stats.open is 0.
+ */
 
 /* Takes the turn: the caller becomes the owner. AGAIN when it is held elsewhere; the holder is
  * asked to let go and does between two rounds. [any] */
@@ -831,14 +853,14 @@ enum {
 };
 
 /*
- * Drives everything by the host's clock until all runs have ended: runs call steps on this thread
- * and `workers` more, pumps the backends, reads out the log, sleeps when there is nothing to do. OK
- * when all runs have ended; STALLED when nothing can move them and no attempt is in flight (an open
- * run with nothing to do counts, and so do ready steps after swarm_drain); TIMED_OUT at until_ns;
- * AGAIN when the writer refused, and after an INSTANT with more to come; BUSY inside a drive;
- * INVALID for unknown flags or as many workers as workers_max. UNSUPPORTED
- * without a clock, or without threads when some are asked for. Other threads may take the turn
- * between two rounds. [owner]
+ * Drives everything by the host's clock until all runs have ended, well or not
+ * (swarm_run_report_get tells how): runs call steps on this thread and `workers` more, pumps the
+ * backends, reads out the log, sleeps when there is nothing to do. OK when all runs have ended;
+ * STALLED when nothing can move them and no attempt is in flight (an open run with nothing to do
+ * counts, and so do ready steps after swarm_drain); TIMED_OUT at until_ns; AGAIN when the writer
+ * refused, and after an INSTANT with more to come; BUSY inside a drive; INVALID for unknown flags
+ * or as many workers as workers_max. UNSUPPORTED without a clock, or without threads when some are
+ * asked for. Other threads may take the turn between two rounds. [owner]
  */
 SWARM_API swarm_status swarm_drive(swarm *sw, const swarm_drive_options *options);
 
@@ -904,8 +926,8 @@ enum {
     SWARM_EVENT_GIVE_UP =
         10, /* attempt number, epoch, minus the reason: the attempt is superseded */
     SWARM_EVENT_FENCED = 11,  /* attempt number, epoch, outcome, input, cached and output tokens,
-                                  cost_nano: a late answer; none within the grace (LOST); or given up
-                                  before its START was taken (REFUSED) */
+                                  cost_nano: a late answer; none within the grace (LOST); given
+                                  up before its START was taken (REFUSED) */
     SWARM_EVENT_HOLD = 12,    /* backend id, until_ns: a backend is held */
     SWARM_EVENT_CANCEL = 13,  /* 1 step, 2 subtree, 3 run, 4 agent; its id */
     SWARM_EVENT_CLOSE = 14,   /* 1 when the run was cancelled, else 0 */

@@ -11,7 +11,7 @@
 
 #define REQUESTS_AT_ONCE 16u
 #define WORK_AT_ONCE 4096u
-#define IDLE_NS UINT64_C(100000000) /* a parked worker looks up this often */
+#define IDLE_NS UINT64_C(10000000000) /* a parked worker looks up this often, for no reason */
 #define QUIET_SPINS 256u
 #define QUIET_WAIT_NS UINT64_C(50000)
 
@@ -342,22 +342,27 @@ swarm_status swarm_sim_drive(swarm *sw, const swarm_drive_options *options) {
 
 /* ---- the host's clock */
 
-/* Sleeps until something is posted, at most until the deadline. */
+/* Sleeps until something is posted, at most until the deadline. While other workers run call steps
+ * this thread only naps: what they make ready rings no bell, and half of it should be stolen. */
 static void sleep_until(struct drive *drive, uint64_t now_ns, uint64_t deadline_ns) {
     swarm *sw = drive->sw;
+    uint64_t most_ns = deadline_ns == SWARM_NEVER ? PARK_FOREVER : deadline_ns - now_ns;
     uint32_t ticket;
 
     if (deadline_ns <= now_ns || sw->bell_host.wait == NULL) {
         return;
     }
     ticket = park_prepare(&sw->bell);
-    if (swarm__round_pending(sw) || (ATOMIC_LOAD(&sw->turn, relaxed) & TURN_WANTED) != 0 ||
-        (!drive->is_threaded && !swarm__graph_quiet(&sw->graph))) {
+    if (!swarm__graph_quiet(&sw->graph)) {
+        most_ns = drive->is_threaded && most_ns > QUIET_WAIT_NS ? QUIET_WAIT_NS : most_ns;
+        most_ns = drive->is_threaded ? most_ns : 0;
+    }
+    if (most_ns == 0 || swarm__round_pending(sw) ||
+        (ATOMIC_LOAD(&sw->turn, relaxed) & TURN_WANTED) != 0) {
         park_cancel(&sw->bell);
         return;
     }
-    (void)park_commit(&sw->bell, &sw->bell_host, ticket,
-                      deadline_ns == SWARM_NEVER ? PARK_FOREVER : deadline_ns - now_ns);
+    (void)park_commit(&sw->bell, &sw->bell_host, ticket, most_ns);
 }
 
 /* Lets another thread have the turn if one asked for it, and takes it back. True when it did: then

@@ -160,16 +160,22 @@ swarm_status swarm_run_check(swarm *sw, swarm_run handle, swarm_error *out_error
     }
     index = run_find(&sw->dispatch, handle);
     waiting = first_waiting(&sw->dispatch, &sw->dispatch.runs[index]);
-    if (waiting == NONE32 && report.ok + report.failed + report.timed_out + report.cancelled +
-                                     report.skipped + report.budget ==
-                                 report.steps) {
+    if (report.state == SWARM_RUN_ENDED && waiting == NONE32 &&
+        report.ok + report.failed + report.timed_out + report.cancelled + report.skipped +
+                report.budget ==
+            report.steps) {
         return SWARM_OK;
     }
     if (can_move(sw)) {
         return SWARM_E_AGAIN;
     }
     if (out_error != NULL) {
-        swarm__refuse(out_error, SWARM_E_STALLED, "run: nothing can move this step any more");
+        const char *text = "run: nothing can move this step any more";
+
+        swarm__refuse(out_error, SWARM_E_STALLED,
+                      report.state == SWARM_RUN_OPEN && waiting == NONE32
+                          ? "run: open, with nothing to do; commit a plan, or close it"
+                          : text);
         out_error->step = waiting == NONE32 ? SWARM_NEVER : sw->dispatch.tracked[waiting].ordinal;
     }
     return SWARM_E_STALLED;

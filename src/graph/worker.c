@@ -308,6 +308,7 @@ static inline uint32_t worker_end(struct worker *worker, uint32_t slot, uint32_t
     struct graph *graph = worker->graph;
 
     SWARM_ASSERT(state_is_terminal(state));
+    SWARM_ASSERT((kind_flags(kind) & (GRAPH_TRACKED | GRAPH_STAGED | GRAPH_SPOILT)) == 0);
     SWARM_ASSERT(worker->scope == graph->scope[slot]);
     /* Release: the output before the state; pairs with the acquire load of info_of_plain. */
     ATOMIC_STORE(&graph->kind[slot], kind_with_state(kind, state), release);
@@ -417,27 +418,22 @@ static uint32_t worker_start(struct worker *worker, struct graph_plan *plan, uin
     return hand;
 }
 
-/* Ends a step that went well, and the step that it continues. */
+/* Ends a step that went well, and the step that it continues. A continuation has no successors, so
+ * only one of the two ends brings something to run. */
 static uint32_t worker_end_chain(struct worker *worker, uint32_t slot, uint32_t caller,
                                  uint64_t value) {
     struct graph *graph = worker->graph;
-    uint32_t hand, more;
+    uint32_t hand;
 
     graph->output[slot] = value;
     hand = worker_end(worker, slot, graph_kind(graph, slot), SWARM_STEP_OK);
     if (caller == NONE32) {
         return hand;
     }
+    SWARM_ASSERT(hand == NONE32);
     worker_enter(worker, caller); /* its plan may have got a scope of its own */
     graph->output[caller] = value;
-    more = worker_end(worker, caller, graph_kind(graph, caller), SWARM_STEP_OK);
-    if (hand == NONE32) {
-        return more;
-    }
-    if (more != NONE32) {
-        (void)worker_push(worker, more);
-    }
-    return hand;
+    return worker_end(worker, caller, graph_kind(graph, caller), SWARM_STEP_OK);
 }
 
 uint32_t swarm__worker_settle(struct worker *worker, uint32_t slot, swarm_outcome outcome,

@@ -34,7 +34,7 @@ struct worker {
     uint32_t span_first;       /* slots of that scope, when it is a static run's */
     uint32_t span_count;
     uint32_t index;
-    bool inside;        /* some thread is in graph_work with this index */
+    bool inside;  /* some thread is in graph_work with this index */
     uint32_t ran; /* steps run in this call of graph_work */
     unsigned char apart[ATOMIC_LINE];
 };
