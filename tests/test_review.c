@@ -158,11 +158,13 @@ TEST(a_close_is_due_at_once) {
 
     rig_settle(rig);
     CHECK_EQ(swarm_next_deadline(rig->sw), SWARM_NEVER);
+    CHECK_EQ(swarm_run_check(rig->sw, run, NULL), SWARM_E_STALLED); /* open, with nothing to do */
     CHECK_EQ(swarm_run_close(rig->sw, run), SWARM_OK);
     CHECK_EQ(swarm_next_deadline(rig->sw), 0);
-    CHECK_EQ(swarm_run_check(rig->sw, run, NULL), SWARM_OK);
+    CHECK_EQ(swarm_run_check(rig->sw, run, NULL), SWARM_E_AGAIN); /* its end is still to come */
     rig_settle(rig);
     CHECK_EQ(swarm_next_deadline(rig->sw), SWARM_NEVER);
+    CHECK_EQ(swarm_run_check(rig->sw, run, NULL), SWARM_OK);
     CHECK_EQ(rig_report(rig, run).state, SWARM_RUN_ENDED);
     rig_free(rig);
 }
