@@ -478,7 +478,80 @@ TEST(a_cycle_is_named_by_one_of_its_edges) {
         turn_free(turn);
     }
 }
+/* Inputs come in the order of ordinals: those of earlier plans first. */
+TEST(incoming_edges_of_older_steps_come_first) {
+    struct turn *turn = make(32, 200);
+    struct graph_plan plan;
+    swarm_step older[8], own[8];
+    uint32_t cursor = NONE32, from, next = 0;
+    bool delayed;
+
+    turn->keeps = turn->holds = true;
+    turn_plan(turn, &plan, 0, false);
+    for (uint32_t i = 0; i < 8; i++) {
+        older[i] = turn_add(&plan, 0, AGENT, i);
+    }
+    CHECK_EQ(turn_commit(turn, &plan), SWARM_OK);
+    turn_plan(turn, &plan, 0, false);
+    for (uint32_t i = 0; i < 8; i++) {
+        own[i] = turn_add(&plan, F_LOG, 0, i);
+    }
+    for (uint32_t i = 0; i < 150; i++) { /* too many, too wild for insertion */
+        uint32_t j = (uint32_t)test_below(8);
+
+        swarm__graph_plan_edge(&plan, test_below(2) == 0 ? older[j] : own[j % 7], own[7], false);
+    }
+    for (uint32_t j = 8; j-- != 0;) {
+        swarm__graph_plan_edge(&plan, older[j], own[7], false);
+        swarm__graph_plan_edge(&plan, own[j % 7], own[7], false);
+    }
+    CHECK_EQ(swarm__graph_plan_check(&plan), SWARM_OK);
+    CHECK_EQ(plan.older, 8);
+    while (swarm__graph_plan_incoming(&plan, turn_slot(own[7]), &cursor, &from, &delayed)) {
+        CHECK_EQ(from, turn_slot(next < 8 ? older[next] : own[next - 8]));
+        next++;
+    }
+    CHECK_EQ(next, 15);
+    swarm__graph_plan_undo(&plan);
+    for (uint32_t i = 0; i < 8; i++) {
+        CHECK_EQ(ATOMIC_LOAD(&turn->graph.refs[turn_slot(older[i])], relaxed), 2);
+    }
+    turn_free(turn);
+}
+
 /* ---- slots and cells */
+
+/* Plans take several slots and cells at a time where there are many: none stays behind, however the
+ * plan goes. */
+TEST(what_a_plan_took_and_did_not_use_goes_back) {
+    enum { MANY = 8192 };
+    struct turn *turn = make(MANY, MANY);
+
+    check_room(turn, MANY, MANY); /* none is fresh any more: all come from the pool */
+    for (uint32_t round = 0; round < 300; round++) {
+        struct graph_plan plan;
+        uint32_t count = 1 + (uint32_t)test_below(100);
+        swarm_step before = {0}, step;
+
+        turn_plan(turn, &plan, 0, false);
+        for (uint32_t i = 0; i < count; i++) {
+            step = turn_add(&plan, F_ECHO, 0, i);
+            if (i != 0 && test_below(3) != 0) {
+                swarm__graph_plan_edge(&plan, before, step, false);
+            }
+            before = step;
+        }
+        if (round % 3 == 0) {
+            swarm__graph_plan_undo(&plan);
+        } else {
+            CHECK_EQ(turn_commit(turn, &plan), SWARM_OK);
+        }
+        turn_drive(turn);
+    }
+    check_empty(turn);
+    check_room(turn, MANY, MANY);
+    turn_free(turn);
+}
 
 /* Who has which slot: the model of the test below. */
 enum { SPACE_STEPS = 200, SPACE_RUNS = 8 };
@@ -524,6 +597,7 @@ TEST(static_regions_fill_gaps_and_never_meet_growing_slots) {
     uint64_t taken = 0, refused = 0;
 
     turn->keeps = true;
+    space_kept = 0;
     memset(space_owner, 0xff, sizeof space_owner);
     for (uint32_t round = 0; round < 20000 && !test_failed(); round++) {
         uint32_t run = (uint32_t)test_below(SPACE_RUNS);
@@ -544,6 +618,27 @@ TEST(static_regions_fill_gaps_and_never_meet_growing_slots) {
     }
     CHECK(taken > 1000);
     CHECK(refused > 1000);
+    turn_free(turn);
+}
+
+/* A slot that a static run had may go to a growing one when the run is gone, and back. */
+TEST(growing_steps_get_the_room_of_a_run_that_is_gone) {
+    struct turn *turn = make(32, 32);
+
+    memset(space_owner, 0xff, sizeof space_owner);
+    CHECK(space_fill(turn, 1, 20));
+    turn_drive(turn);
+    CHECK(space_fill(turn, 2, 10));
+    turn_drive(turn);
+    CHECK(!space_fill(turn, 0, 3)); /* two are left, and stay growing */
+    space_empty(turn, 2);
+    CHECK(!space_fill(turn, 3, 11));
+    CHECK(space_fill(turn, 3, 10));
+    turn_drive(turn);
+    space_empty(turn, 3);
+    space_empty(turn, 1);
+    check_room(turn, 32, 32);
+    CHECK(!space_fill(turn, 1, 1)); /* growing now, for good */
     turn_free(turn);
 }
 

@@ -90,6 +90,60 @@ TEST(a_refused_call_plan_says_why) {
     turn_free(turn);
 }
 
+static void grow_some(struct graph_plan *plan, const swarm_call *call) {
+    (void)call;
+    (void)turn_add(plan, 0, AGENT, 1);
+    for (uint64_t i = 0; i < 8; i++) {
+        (void)turn_add(plan, F_LOG, 0, i);
+    }
+}
+
+/* Slots that a plan took ahead do not wait for the turn with it. */
+TEST(a_plan_that_waits_for_the_turn_holds_no_more_than_its_own) {
+    struct turn *turn = make(8192, 8192);
+    uint32_t free = 0;
+    struct graph_plan plan;
+
+    check_room(turn, 8192, 8192);
+    grow = grow_some;
+    turn_plan(turn, &plan, 0, false);
+    (void)turn_add(&plan, F_GROW, 0, 0);
+    CHECK_EQ(turn_commit(turn, &plan), SWARM_OK);
+    turn_release(turn);
+    CHECK_EQ(swarm__graph_work(&turn->graph, 0, 10), 1);
+    CHECK(pool_invariant(&turn->graph.steps.pool, &free));
+    CHECK_EQ(free, 8192 - 1 - 9);
+    turn_drive(turn);
+    check_log(8);
+    check_empty(turn);
+    turn_free(turn);
+}
+
+/* A call that wanted a plan and could not get one. */
+TEST(a_call_without_room_for_its_plan_is_garbage) {
+    struct turn *turn = make(16, 16);
+    uint32_t plans[TURN_PLANS];
+
+    for (uint32_t tracked = 0; tracked < 2; tracked++) {
+        uint32_t flags = tracked != 0 ? GRAPH_TRACKED : 0;
+
+        for (uint32_t i = 0; i < TURN_PLANS; i++) {
+            plans[i] = pool_pop(&turn->plans_free);
+        }
+        turn->ended[SWARM_STEP_FAILED] = 0;
+        grow_run(turn, grow_two, SWARM_OUTCOME_OK, flags);
+        check_log(0);
+        CHECK_EQ(turn->ended[SWARM_STEP_FAILED], 1);
+        for (uint32_t i = 0; i < TURN_PLANS; i++) {
+            pool_push(&turn->plans_free, plans[i]);
+        }
+        grow_run(turn, grow_two, SWARM_OUTCOME_OK, flags); /* and the next one is not */
+        check_log(3);
+    }
+    check_empty(turn);
+    turn_free(turn);
+}
+
 static uint64_t lineages[4][2];
 static uint32_t lineage_round;
 
@@ -376,6 +430,25 @@ TEST(a_range_fails_with_its_smallest_failure) {
     CHECK_EQ(kind_state(ATOMIC_LOAD(&turn->graph.kind[slot], relaxed)), SWARM_STEP_FAILED);
     turn_unref(turn, slot);
     check_empty(turn);
+    turn_free(turn);
+}
+
+/* The record goes with the region, not with the end of the step. */
+TEST(static_ranges_give_their_records_back) {
+    struct turn *turn = make(16, 16);
+
+    for (uint32_t i = 0; i < 10; i++) {
+        struct graph_plan plan;
+
+        turn_plan(turn, &plan, 0, true);
+        for (uint32_t j = 0; j < turn->sizes.ranges; j++) {
+            CHECK(swarm__graph_plan_range(&plan, F_ECHO, 0, 5) != NONE32);
+        }
+        CHECK_EQ(turn_commit(turn, &plan), SWARM_OK);
+        turn_drive(turn);
+        swarm__graph_region_free(&turn->graph, 0);
+        check_empty(turn);
+    }
     turn_free(turn);
 }
 

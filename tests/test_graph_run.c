@@ -104,6 +104,55 @@ TEST(an_empty_plan_changes_nothing) {
     turn_free(turn);
 }
 
+/* The turn at work while a worker is inside: it ends the step that was posted, and gives its
+ * slot to another run before the worker looks for more. */
+static struct turn *busy_turn;
+
+static void busy_signal(void *context) {
+    struct turn *turn = busy_turn;
+    struct graph_plan plan;
+    uint32_t what, slot;
+
+    (void)context;
+    busy_turn = NULL;
+    if (turn == NULL) {
+        return;
+    }
+    slot = swarm__graph_take_posted(&turn->graph, &what);
+    CHECK_EQ(what, GRAPH_POSTED_ENDED);
+    turn_posted(turn, slot, what);
+    turn_end_one(turn, turn->ends[--turn->ends_count]);
+    CHECK_EQ(swarm__graph_take_quiet(&turn->graph), 1);
+    swarm__graph_region_free(&turn->graph, 1);
+    turn_plan(turn, &plan, 2, true);
+    for (uint32_t i = 0; i < 3; i++) {
+        (void)turn_add(&plan, F_LOG, 0, 10 + i);
+    }
+    CHECK_EQ(plan.first, slot);
+    CHECK_EQ(turn_commit(turn, &plan), SWARM_OK);
+    turn_release(turn);
+}
+
+TEST(a_slot_may_go_to_another_run_while_a_worker_is_inside) {
+    struct turn *turn = make(8, 8);
+    struct graph_plan plan;
+
+    turn_plan(turn, &plan, 1, true);
+    (void)turn_add(&plan, F_LOG, GRAPH_TRACKED, 1);
+    CHECK_EQ(turn_commit(turn, &plan), SWARM_OK);
+    turn_release(turn);
+    busy_turn = turn;
+    turn->graph.hooks.signal = busy_signal;
+    CHECK_EQ(swarm__graph_work(&turn->graph, 0, 100), 4);
+    check_log(4);
+    CHECK_EQ(ATOMIC_LOAD(&turn->graph.scopes[1].open, relaxed), 0);
+    CHECK_EQ(ATOMIC_LOAD(&turn->graph.scopes[2].open, relaxed), 0);
+    CHECK_EQ(ATOMIC_LOAD(&turn->graph.scopes[2].ok, relaxed), 3);
+    turn_drive(turn);
+    CHECK_EQ(turn->quiet[2], 1);
+    turn_free(turn);
+}
+
 /* ---- growing runs */
 
 TEST(a_million_steps_go_through_sixty_four_slots) {
@@ -271,6 +320,45 @@ TEST(the_callers_reference_can_be_told_from_the_others) {
         check_empty(turn);
     }
     turn_free(turn);
+}
+
+/* An agent step that a worker makes ready goes to the turn at once, before what the worker has in
+ * hand. */
+TEST(a_worker_posts_agent_steps) {
+    for (uint32_t is_static = 0; is_static < 2; is_static++) {
+        struct turn *turn = make(16, 16);
+        struct graph_plan plan;
+        swarm_step first, agents[2], other, last;
+        uint32_t what, slot, posted = 0;
+
+        turn->keeps = true;
+        turn_plan(turn, &plan, 0, is_static != 0);
+        first = turn_add(&plan, F_LOG, 0, 0);
+        other = turn_add(&plan, F_LOG, 0, 1);
+        agents[0] = turn_add(&plan, 0, AGENT, 2);
+        agents[1] = turn_add(&plan, 0, AGENT, 3);
+        last = turn_add(&plan, F_LOG, 0, 4);
+        swarm__graph_plan_edge(&plan, first, other, false);
+        for (uint32_t i = 0; i < 2; i++) {
+            swarm__graph_plan_edge(&plan, first, agents[i], false);
+            swarm__graph_plan_edge(&plan, agents[i], last, false);
+        }
+        CHECK_EQ(turn_commit(turn, &plan), SWARM_OK);
+        turn_release(turn);
+        CHECK_EQ(swarm__graph_work(&turn->graph, 0, 1), 1);
+        CHECK(swarm__graph_has_posted(&turn->graph));
+        while ((slot = swarm__graph_take_posted(&turn->graph, &what)) != NONE32) {
+            CHECK_EQ(what, GRAPH_POSTED_READY);
+            turn_posted(turn, slot, what);
+            posted++;
+        }
+        CHECK_EQ(posted, 2);
+        turn_drive(turn);
+        check_log(3);
+        CHECK_EQ(log_of[2], 4);
+        CHECK_EQ(turn->quiet[0], 1);
+        turn_free(turn);
+    }
 }
 
 /* ---- poison and cancel */

@@ -28,10 +28,13 @@ static void park_wait(void *context, const void *address, uint32_t expected, uin
 
 static void park_wake(void *context, const void *address, uint32_t count) {
     (void)context;
-    (void)address;
-    (void)count;
+    (void)address; /* one graph at a time: all wait on the same word */
     pthread_mutex_lock(&park_mutex);
-    pthread_cond_broadcast(&park_cond);
+    if (count == 1) {
+        pthread_cond_signal(&park_cond);
+    } else {
+        pthread_cond_broadcast(&park_cond);
+    }
     pthread_mutex_unlock(&park_mutex);
 }
 
@@ -58,9 +61,13 @@ static bool crew_wanted(void *context) {
 static void *crew_run(void *argument) {
     struct member *member = (struct member *)argument;
     struct graph *graph = &member->turn->graph;
+    uint64_t loops = 0;
 
     while (ATOMIC_LOAD(&crew_stop, acquire) == 0) {
         if (swarm__graph_work(graph, member->index, 100) == 0) {
+            for (uint64_t i = random_draw(5, member->index, loops++) % 64; i != 0; i--) {
+                ATOMIC_PAUSE(); /* makes the way to sleep longer, by chance */
+            }
             if (graph->parks) {
                 swarm__graph_park(graph, PARK_FOREVER);
             } else {
@@ -313,54 +320,58 @@ static atomic_u32 born;
 static atomic_u64 born_handles[BORN_MAX]; /* 0: not known yet */
 static uint32_t born_runs[BORN_MAX];
 static uint64_t born_results[BORN_MAX];
-static uint32_t born_waits[BORN_MAX]; /* the step that it names, or NONE32 */
+static uint32_t born_waits[BORN_MAX][2]; /* the steps that it names, or NONE32 */
 static atomic_u32 born_named, born_refused;
 
-/* Adds a step with a new id, which waits for one of the last ones if that can still be named. */
+/* Names one of the last steps as one that a new step waits for, if that can still be named. */
+static void born_name(struct graph_plan *plan, uint32_t slot, uint32_t id, uint64_t dice) {
+    uint32_t other = id - 1 - (uint32_t)(dice / 4 % 20);
+    swarm_step from = {ATOMIC_LOAD(&born_handles[other], acquire)};
+    uint32_t *waits = born_waits[id];
+
+    if (from.id == 0 || dice % 4 == 0 || plan->error.status != SWARM_OK) {
+        return;
+    }
+    swarm__graph_plan_edge(plan, from, swarm__graph_handle(plan->graph, slot), false);
+    if (plan->error.status == SWARM_OK) {
+        (void)ATOMIC_ADD(&born_named, 1, relaxed);
+        waits[waits[0] != NONE32] = other;
+    }
+}
+
+/* Adds a step with a new id. False: no room, or a step that it named is gone. */
 static bool born_add(struct graph_plan *plan, uint64_t dice) {
-    uint32_t id = ATOMIC_ADD(&born, 1, relaxed), slot, other = NONE32;
-    swarm_step from = {0};
+    uint32_t id = ATOMIC_ADD(&born, 1, relaxed), slot;
 
     if (id >= BORN_MAX) {
         return false;
     }
-    born_waits[id] = NONE32;
+    born_waits[id][0] = born_waits[id][1] = NONE32;
     slot = swarm__graph_plan_add(plan, 0, 0, id);
-    if (slot == NONE32) {
+    if (slot != NONE32 && id > 20) {
+        born_name(plan, slot, id, dice);
+        born_name(plan, slot, id, dice >> 8);
+    }
+    if (plan->error.status != SWARM_OK) {
+        (void)ATOMIC_ADD(&born_refused, plan->error.status == SWARM_E_STALE, relaxed);
         born_runs[id] = 1; /* never will */
         return false;
-    }
-    if (id > 20 && dice % 4 != 0) {
-        other = id - 1 - (uint32_t)(dice / 4 % 20);
-        from.id = ATOMIC_LOAD(&born_handles[other], acquire);
-    }
-    if (from.id != 0) {
-        swarm__graph_plan_edge(plan, from, swarm__graph_handle(plan->graph, slot), false);
-    }
-    if (plan->error.status == SWARM_E_STALE) { /* gone, or its plan not linked yet */
-        (void)ATOMIC_ADD(&born_refused, 1, relaxed);
-        born_runs[id] = 1;
-        return false;
-    }
-    if (from.id != 0 && plan->error.status == SWARM_OK) {
-        (void)ATOMIC_ADD(&born_named, 1, relaxed);
-        born_waits[id] = other;
     }
     ATOMIC_STORE(&born_handles[id], swarm__graph_handle(plan->graph, slot).id, release);
     return true;
 }
 
 static swarm_outcome call_born(void *context, const swarm_call *call, uint64_t *out_value) {
-    uint32_t id = (uint32_t)call->argument, other = born_waits[id];
+    uint32_t id = (uint32_t)call->argument;
     uint64_t dice = random_draw(1, 2, id);
     struct graph_plan *plan;
 
     (void)context;
     born_runs[id]++;
     *out_value = id + 1;
-    if (other != NONE32) {
-        CHECK_EQ(born_runs[other], 1);
-        CHECK_EQ(born_results[other], other + 1);
+    for (uint32_t i = 0; i < 2 && born_waits[id][i] != NONE32; i++) {
+        CHECK_EQ(born_runs[born_waits[id][i]], 1);
+        CHECK_EQ(born_results[born_waits[id][i]], born_waits[id][i] + 1);
     }
     born_results[id] = *out_value;
     if (ATOMIC_LOAD(&born, relaxed) >= BORN_MAX) {
@@ -371,7 +382,7 @@ static swarm_outcome call_born(void *context, const swarm_call *call, uint64_t *
         return SWARM_OUTCOME_OK;
     }
     for (uint32_t i = 0; i < 1 + dice % 2; i++) {
-        if (!born_add(plan, dice >> (8 * i + 1))) { /* give it up: this step brings nothing */
+        if (!born_add(plan, dice >> (16 * i + 1))) { /* give it up: this step brings nothing */
             for (uint32_t step = NONE32; swarm__graph_plan_step(plan, &step);) {
                 born_runs[plan->graph->argument[step]] = 1;
             }
@@ -557,11 +568,15 @@ TEST(ranges_are_shared) {
 /* ---- parking and quiet */
 
 static uint32_t tick_count; /* plain: quiet and the scope's end must order it */
+static uint32_t tick_yields;
 
 static swarm_outcome call_tick(void *context, const swarm_call *call, uint64_t *out_value) {
     (void)context;
     (void)call;
     *out_value = 0;
+    for (uint32_t i = 0; i < tick_yields; i++) {
+        sched_yield();
+    }
     tick_count++;
     return SWARM_OUTCOME_OK;
 }
@@ -571,6 +586,7 @@ static swarm_outcome call_tick(void *context, const swarm_call *call, uint64_t *
 TEST(a_release_wakes_a_sleeper) {
     for (uint32_t workers = 1; workers <= 4; workers *= 2) {
         struct graph_sizes sizes = turn_sizes(64, 64);
+        uint32_t rounds = workers == 1 ? 20000 : 2000;
         struct turn *turn;
 
         sizes.workers = workers;
@@ -578,7 +594,7 @@ TEST(a_release_wakes_a_sleeper) {
         swarm__graph_function_set(&turn->graph, 0, call_tick, NULL);
         tick_count = 0;
         crew_start(turn, 0);
-        for (uint32_t i = 1; i <= 3000; i++) {
+        for (uint32_t i = 1; i <= rounds; i++) {
             struct graph_plan plan;
             swarm_step first, second;
 
@@ -587,6 +603,7 @@ TEST(a_release_wakes_a_sleeper) {
             second = turn_add(&plan, 0, 0, 0);
             swarm__graph_plan_edge(&plan, first, second, false);
             CHECK_EQ(turn_commit(turn, &plan), SWARM_OK);
+            tick_yields = i % 4 == 0 ? 3 : 0;
             turn_release(turn);
             if (i % 2 == 0) {
                 while (!swarm__graph_quiet(&turn->graph)) {
@@ -600,6 +617,96 @@ TEST(a_release_wakes_a_sleeper) {
         crew_end(turn);
         turn_free(turn);
     }
+}
+
+/* Releases come at any moment of a worker's way to sleep. */
+static atomic_u32 single_ran;
+
+static swarm_outcome call_single(void *context, const swarm_call *call, uint64_t *out_value) {
+    (void)context;
+    (void)call;
+    *out_value = 0;
+    (void)ATOMIC_ADD(&single_ran, 1, release);
+    return SWARM_OUTCOME_OK;
+}
+
+TEST(no_release_is_missed_on_the_way_to_sleep) {
+    enum { STEPS = 60 };
+    struct graph_sizes sizes = turn_sizes(STEPS, 1);
+    struct turn *turn;
+
+    sizes.workers = 1;
+    turn = turn_new(&sizes, &park_only);
+    swarm__graph_function_set(&turn->graph, 0, call_single, NULL);
+    ATOMIC_STORE(&single_ran, 0, relaxed);
+    crew_start(turn, 0);
+    for (uint32_t round = 0; round < 500; round++) {
+        struct graph_plan plan;
+
+        turn_plan(turn, &plan, 0, true);
+        for (uint32_t i = 0; i < STEPS; i++) {
+            (void)turn_add(&plan, 0, 0, 0);
+        }
+        CHECK_EQ(swarm__graph_plan_check(&plan), SWARM_OK);
+        swarm__graph_plan_link(&plan, 0);
+        for (uint32_t i = 0; i < STEPS; i++) {
+            for (uint64_t pauses = test_below(60); pauses != 0; pauses--) {
+                ATOMIC_PAUSE();
+            }
+            swarm__graph_release(&turn->graph, plan.first + i, plan.first + i);
+            while (ATOMIC_LOAD(&single_ran, acquire) != round * STEPS + i + 1) {
+                ATOMIC_PAUSE();
+            }
+        }
+        crew_drive(turn);
+        swarm__graph_region_free(&turn->graph, 0);
+    }
+    crew_end(turn);
+    turn_free(turn);
+}
+
+/* One of two successors waits for the other: it comes on another worker, which sleeps until it is
+ * told, or never. */
+static atomic_u32 pair_ran;
+
+static swarm_outcome call_pair(void *context, const swarm_call *call, uint64_t *out_value) {
+    (void)context;
+    *out_value = 0;
+    if (call->argument != 0) {
+        (void)ATOMIC_ADD(&pair_ran, 1, release);
+        while (ATOMIC_LOAD(&pair_ran, acquire) % 2 != 0) {
+            sched_yield();
+        }
+    }
+    return SWARM_OUTCOME_OK;
+}
+
+TEST(a_push_wakes_a_sleeper) {
+    struct graph_sizes sizes = turn_sizes(64, 64);
+    struct turn *turn = turn_new(&sizes, &park_only);
+
+    swarm__graph_function_set(&turn->graph, 0, call_pair, NULL);
+    ATOMIC_STORE(&pair_ran, 0, relaxed);
+    crew_start(turn, 0);
+    for (uint32_t i = 1; i <= 2000; i++) {
+        struct graph_plan plan;
+        swarm_step first;
+
+        turn_plan(turn, &plan, 0, i % 2 == 0);
+        first = turn_add(&plan, 0, 0, 0);
+        for (uint32_t j = 0; j < 2; j++) {
+            swarm__graph_plan_edge(&plan, first, turn_add(&plan, 0, 0, 1), false);
+        }
+        CHECK_EQ(turn_commit(turn, &plan), SWARM_OK);
+        turn_release(turn);
+        crew_drive(turn);
+        CHECK_EQ(ATOMIC_LOAD(&pair_ran, relaxed), 2 * i);
+        if (i % 2 == 0) {
+            swarm__graph_region_free(&turn->graph, 0);
+        }
+    }
+    crew_end(turn);
+    turn_free(turn);
 }
 
 /* ---- everything at once: agents, tracked calls, failures, child scopes, a cancel */
