@@ -300,10 +300,15 @@ TEST(the_callers_reference_can_be_told_from_the_others) {
     swarm__graph_plan_undo(&plan); /* also what is kept goes */
     CHECK_EQ(swarm__graph_find(&turn->graph, step), NONE32);
     check_empty(turn);
-    for (uint32_t early = 0; early < 2; early++) {
+    for (uint32_t i = 0; i < 4; i++) {
+        uint32_t early = i & 1;
+
         turn_plan(turn, &plan, 0, false);
-        step = turn_add(&plan, F_ECHO, 0, 0);
-        graph_keep(&turn->graph, turn_slot(step));
+        step = turn_add(&plan, F_ECHO, (i & 2) != 0 ? GRAPH_KEEP : 0, 0);
+        if ((i & 2) == 0) {
+            graph_keep(&turn->graph, turn_slot(step));
+        }
+        CHECK_EQ(ATOMIC_LOAD(&turn->graph.refs[turn_slot(step)], relaxed), GRAPH_KEPT + 1);
         CHECK_EQ(turn_commit(turn, &plan), SWARM_OK);
         if (early == 0) {
             turn_drive(turn);

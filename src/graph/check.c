@@ -344,7 +344,7 @@ static void list_fold(struct graph_plan *plan, uint32_t cell, uint32_t next) {
 
     graph->edge_to[cell] |= graph->edge_to[next] & GRAPH_DELAYED;
     ATOMIC_STORE(&graph->edge_next[cell], ATOMIC_LOAD(&graph->edge_next[next], relaxed), relaxed);
-    space_give(&graph->edges, next);
+    space_drop(&graph->edges, plan_cells(plan), next);
     if ((from & GRAPH_OLDER) != 0) {
         swarm__graph_unpin(graph, from & GRAPH_SLOT);
         plan->older--;

@@ -107,8 +107,11 @@ void swarm__graph_start(struct graph *graph, const struct graph_hooks *hooks,
     mailbox_init(&graph->posts, graph->pending, sizes->steps);
     park_init(&graph->park, 0);
     graph->quiet_taken = NONE32;
+    stock_init(&graph->turn_slots);
+    stock_init(&graph->turn_cells);
     ATOMIC_STORE(&graph->touched, 0, relaxed); /* all published by whatever starts the threads */
     ATOMIC_STORE(&graph->live, 0, relaxed);
+    ATOMIC_STORE(&graph->live_turn, 0, relaxed);
     ATOMIC_STORE(&graph->active, 0, relaxed);
     for (uint32_t i = 0; i < sizes->runs + sizes->scopes; i++) {
         ATOMIC_STORE(&graph->scopes[i].queued, 0, relaxed);

@@ -6,8 +6,8 @@
  *   pending    4  what is still missing: predecessors, plus one guard while a growing step is being
  *                 built; two bits are marks: GRAPH_POISON, GRAPH_TURN. While a step is
  *                 queued, posted or free the same word links it: nobody counts it then
- *   in_degree  4  static: restores `pending` when the step has run; growing: links the steps of a
- *                 plan until they start
+ *   in_degree  4  static: restores `pending` when the run starts again; growing: links the steps
+ *                 of a plan until they start
  *   link       8  generation << 32 | first successor: an edge cell, NONE32 or GRAPH_CLOSED
  *   argument   8  of the function; a tracked step: index of its record in dispatch; a range step:
  *                 index of its range
@@ -17,7 +17,7 @@
  *   growing runs only: lineage 8 (ordinal, or GRAPH_MIXED and a mix), caller 4 (whose continuation
  *   it is), refs 4 (who still needs the slot)
  * An edge is 8 bytes, {to, next}. Static runs keep a step's successors as one run of cells in
- * ascending order, its length in `next` of the first; growing runs link cells in a list that one
+ * ascending order, the last one marked; growing runs link cells in a list that one
  * exchange closes when the step ends. space.h tells how both share slots and cells.
  *
  * A TRACKED step has a record in dispatch: it ends in the turn, never on a worker. A PLAIN step is
@@ -54,7 +54,8 @@
 #define GRAPH_SLOT 0x3fffffffu          /* in an edge: the slot */
 #define GRAPH_MIXED (UINT64_C(1) << 63) /* in lineage: not an ordinal */
 
-/* Flags in kind, above function and state. The caller of graph_plan_add gives the first two. */
+/* Flags in kind, above function and state. The caller of graph_plan_add gives the first two, and
+ * GRAPH_KEEP, which is not stored. */
 enum {
     GRAPH_TRACKED = 1,     /* has a record in dispatch */
     GRAPH_AGENT = 2,       /* an agent step (tracked as well): a worker never runs it */
@@ -65,7 +66,8 @@ enum {
     GRAPH_STAGED = 64,     /* growing: its plan is not linked yet */
     GRAPH_CONTINUES = 128, /* growing: it is the continuation of the step in caller[] */
     GRAPH_DELAYS = 256,    /* static: has edges with a delay going out, so the turn ends it */
-    GRAPH_STOPPED = 512    /* cancelled by itself: a worker that has not begun it does not */
+    GRAPH_STOPPED = 512,   /* cancelled by itself: a worker that has not begun it does not */
+    GRAPH_KEEP = 1024      /* as graph_keep right after the add, without its locked write */
 };
 
 /* Who added a group of steps: the owner (one root scope a run, index = run), or a step whose plan
@@ -192,7 +194,9 @@ struct graph {
     atomic_u32 touched;   /* slots below it have been in a static run: their generation counts */
     uint32_t quiet_taken; /* rest of the chain that graph_take_quiet took: the turn's */
     bool parks;           /* the host has wait and wake */
-    atomic_u64 live;      /* committed steps whose slots are in use */
+    struct stock turn_slots, turn_cells; /* the turn's: given back by it, used by its plans */
+    atomic_u64 live;      /* committed steps whose slots are in use: what workers count, */
+    atomic_u64 live_turn; /* and what the turn counts; either may be below 0, not the sum */
     unsigned char apart[ATOMIC_LINE];
     atomic_u64 active; /* high half: entries of workers so far; low half: workers inside */
     unsigned char apart_active[ATOMIC_LINE - sizeof(atomic_u64)];

@@ -144,7 +144,8 @@ static uint64_t link_satisfied(struct graph *graph, uint32_t from, uint32_t to, 
     return 1;
 }
 
-static void link_edges(struct graph *graph, uint32_t to) {
+static void link_edges(struct graph_plan *plan, uint32_t to) {
+    struct graph *graph = plan->graph;
     uint32_t cell = (uint32_t)graph->output[to];
     uint64_t satisfied = 0;
 
@@ -161,7 +162,7 @@ static void link_edges(struct graph *graph, uint32_t to) {
                 uint64_t more = link_satisfied(graph, from, to, delayed);
 
                 satisfied = (satisfied | (more & LINK_POISON)) + (more & ~LINK_POISON);
-                space_give(&graph->edges, cell);
+                space_drop(&graph->edges, plan_cells(plan), cell);
             }
             swarm__graph_unpin(graph, from);
         }
@@ -192,7 +193,7 @@ static void link_growing(struct graph_plan *plan, uint64_t ordinal) {
     uint64_t parent = is_mixed ? graph->lineage[plan->caller] : 0;
 
     for (uint32_t slot = plan->first; slot != NONE32; slot = plan_next(plan, slot)) {
-        link_edges(graph, slot);
+        link_edges(plan, slot);
     }
     if (plan->continuation != NONE32) {
         link_continuation(plan);
@@ -215,12 +216,16 @@ void swarm__graph_plan_link(struct graph_plan *plan, uint64_t ordinal) {
     SWARM_ASSERT(ordinal != SWARM_NEVER || plan->caller != NONE32);
     /* Relaxed: who counts these steps out got them from the plan's start, later. */
     (void)ATOMIC_ADD(&graph->scopes[plan->scope].open, plan->count, relaxed);
-    (void)ATOMIC_ADD(&graph->live, plan->count, relaxed);
+    if (plan->caller == NONE32) {
+        graph_live_add(graph, plan->count);
+    } else {
+        (void)ATOMIC_ADD(&graph->live, plan->count, relaxed);
+    }
     if (plan->is_static) {
         link_static(plan);
     } else {
-        swarm__graph_plan_trim(plan);
         link_growing(plan, ordinal);
+        swarm__graph_plan_trim(plan);
     }
 }
 
@@ -294,7 +299,7 @@ void swarm__graph_region_free(struct graph *graph, uint32_t run) {
         }
         ATOMIC_STORE(&graph->link[slot], link_word(generation_after(generation), NONE32), relaxed);
     }
-    (void)ATOMIC_SUB(&graph->live, span->count, relaxed);
+    graph_live_add(graph, 0 - (uint64_t)span->count);
     space_span_free(&graph->steps, run);
     space_span_free(&graph->edges, run);
 }

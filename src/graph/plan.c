@@ -139,7 +139,7 @@ static uint32_t plan_take_static(struct graph *graph, struct graph_plan *plan) {
 
 static uint32_t plan_take_growing(struct graph *graph, struct graph_plan *plan) {
     bool is_fresh;
-    uint32_t slot = space_take(&graph->steps, &plan->steps_stock, &is_fresh);
+    uint32_t slot = space_take(&graph->steps, plan_slots(plan), &is_fresh);
 
     if (slot == NONE32) {
         return NONE32;
@@ -165,11 +165,13 @@ static uint32_t plan_append(struct graph_plan *plan, uint32_t function, uint32_t
     struct graph *graph = plan->graph;
     uint32_t slot =
         plan->is_static ? plan_take_static(graph, plan) : plan_take_growing(graph, plan);
+    uint32_t keep = (flags & GRAPH_KEEP) != 0 ? GRAPH_KEPT : 0;
 
     if (slot == NONE32) {
         swarm__graph_plan_fail(plan, SWARM_E_FULL, "steps_max: no slot is left for this step");
         return NONE32;
     }
+    flags &= ~(uint32_t)GRAPH_KEEP;
     flags |= plan->is_static ? GRAPH_STATIC : GRAPH_STAGED;
     ATOMIC_STORE(&graph->kind[slot], function | flags << 20, relaxed);
     graph->output[slot] = NONE32; /* no incoming edge */
@@ -177,7 +179,7 @@ static uint32_t plan_append(struct graph_plan *plan, uint32_t function, uint32_t
     if (!plan->is_static) {
         /* The life of the step. Release: pairs with the acquire CAS of graph_pin_slot: who pins
          * this step with an old handle sees the new generation (mutant PINRLX). */
-        ATOMIC_STORE(&graph->refs[slot], 1, release);
+        ATOMIC_STORE(&graph->refs[slot], 1u | keep, release);
     }
     plan->first = plan->first != NONE32 ? plan->first : slot;
     plan->last = slot;
@@ -190,7 +192,7 @@ uint32_t swarm__graph_plan_add(struct graph_plan *plan, uint32_t function, uint3
                                uint64_t argument) {
     uint32_t slot = NONE32;
 
-    SWARM_ASSERT((flags & ~(uint32_t)(GRAPH_TRACKED | GRAPH_AGENT)) == 0);
+    SWARM_ASSERT((flags & ~(uint32_t)(GRAPH_TRACKED | GRAPH_AGENT | GRAPH_KEEP)) == 0);
     SWARM_ASSERT((flags & GRAPH_AGENT) == 0 || (flags & GRAPH_TRACKED) != 0);
     SWARM_ASSERT((flags & GRAPH_AGENT) != 0 || function < plan->graph->sizes.functions);
     if (!plan_failed(plan)) {
@@ -340,7 +342,7 @@ static bool plan_edge_growing(struct graph_plan *plan, swarm_step step, uint32_t
     if (!is_own && !plan_edge_older(plan, step, to)) {
         return false;
     }
-    cell = space_take(&graph->edges, &plan->cells_stock, &is_fresh);
+    cell = space_take(&graph->edges, plan_cells(plan), &is_fresh);
     if (cell == NONE32) {
         plan_edge_fail(plan, SWARM_E_FULL, from, to, "edges_max: no cell is left for this edge");
         if (!is_own) {

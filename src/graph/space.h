@@ -25,7 +25,7 @@
 #include "../base/pool.h"
 
 #define SPACE_RESERVE 64 /* cells that a claim reserves at least, if growing runs may take them */
-#define SPACE_STOCK 32   /* cells that a thread keeps in hand at most */
+#define SPACE_STOCK 32   /* cells that a thread takes at once; it keeps twice as many at most */
 
 /* Cells of a static run. */
 struct span {
@@ -181,7 +181,7 @@ static inline void space_return(struct space *space, struct stock *stock) {
 /* Gives one cell back by way of what is in hand. */
 static inline void space_drop(struct space *space, struct stock *stock, uint32_t cell) {
     stock_push(space, stock, cell);
-    if (stock->count > space->stock_max) {
+    if (stock->count > 2 * space->stock_max) {
         space_return(space, stock);
     }
 }

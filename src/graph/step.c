@@ -155,7 +155,7 @@ static uint32_t finish_cell(struct graph_walk *walk) {
         walk->cell = (edge & GRAPH_LAST) != 0 ? NONE32 : cell + 1;
     } else {
         walk->cell = ATOMIC_LOAD(&graph->edge_next[cell], relaxed);
-        space_give(&graph->edges, cell);
+        space_drop(&graph->edges, &graph->turn_cells, cell);
     }
     return edge;
 }
@@ -214,9 +214,9 @@ bool swarm__graph_unref(struct graph *graph, uint32_t slot) {
 }
 
 void swarm__graph_recycle(struct graph *graph, uint32_t slot) {
-    (void)ATOMIC_SUB(&graph->live, 1, relaxed); /* a figure, not a message */
+    graph_live_add(graph, UINT64_MAX); /* one less */
     if (graph_slot_clear(graph, slot)) {
-        space_give(&graph->steps, slot);
+        space_drop(&graph->steps, &graph->turn_slots, slot);
     }
 }
 
@@ -228,7 +228,10 @@ void swarm__graph_unpin(struct graph *graph, uint32_t slot) {
     if (graph_has(graph, slot, GRAPH_TRACKED)) {
         swarm__graph_post(graph, slot); /* dispatch has a record to give back */
     } else {
-        swarm__graph_recycle(graph, slot);
+        (void)ATOMIC_SUB(&graph->live, 1, relaxed); /* a figure, not a message */
+        if (graph_slot_clear(graph, slot)) {
+            space_give(&graph->steps, slot);
+        }
     }
 }
 
@@ -275,5 +278,5 @@ void swarm__graph_wake_all(struct graph *graph) {
 }
 
 uint64_t swarm__graph_live(const struct graph *graph) {
-    return ATOMIC_LOAD(&graph->live, relaxed);
+    return ATOMIC_LOAD(&graph->live, relaxed) + ATOMIC_LOAD(&graph->live_turn, relaxed);
 }

@@ -147,7 +147,23 @@ static inline bool graph_slot_clear(struct graph *graph, uint32_t slot) {
     return generation != UINT32_MAX;
 }
 
-/* ---- walks over a plan */
+/* The turn's part of the count of live steps: one writer, so it needs no locked addition. */
+static inline void graph_live_add(struct graph *graph, uint64_t count) {
+    uint64_t before = ATOMIC_LOAD(&graph->live_turn, relaxed);
+
+    ATOMIC_STORE(&graph->live_turn, before + count, relaxed);
+}
+
+/* ---- plans */
+
+/* A plan without a caller is the owner's: filled in the turn, it uses what the turn has in hand. */
+static inline struct stock *plan_slots(struct graph_plan *plan) {
+    return plan->caller == NONE32 ? &plan->graph->turn_slots : &plan->steps_stock;
+}
+
+static inline struct stock *plan_cells(struct graph_plan *plan) {
+    return plan->caller == NONE32 ? &plan->graph->turn_cells : &plan->cells_stock;
+}
 
 /* The step after this one in order of adding, or NONE32 behind the last. */
 static inline uint32_t plan_next(const struct graph_plan *plan, uint32_t slot) {

@@ -6,7 +6,7 @@
  * The loop holds one step "in hand". Nothing recurses and nothing is allocated: a chain of any
  * length runs in one stack frame. When the hand is empty: own deque, then the overflow (taken
  * whole), then other workers' deques, from a random one on, twice. A step with more than
- * WORKER_ROW_MAX successors keeps the lower half of its row and pushes the upper, again and again,
+ * GRAPH_ROW_MAX successors keeps the lower half of its row and pushes the upper, again and again,
  * so that fan-out is shared and costs O(log n) pushes. (Blumofe and Leiserson, "Scheduling
  * multithreaded computations by work stealing", JACM 46(5), 1999.)
  *
@@ -653,12 +653,13 @@ static uint32_t worker_find(struct worker *worker) {
 /* ---- in and out */
 
 uint32_t swarm__graph_work(struct graph *graph, uint32_t index, uint32_t max) {
-    struct worker *worker = &graph->workers[index];
+    struct worker *worker;
     uint32_t hand = NONE32;
 
-    if (index >= graph->sizes.workers || max == 0 || worker->inside) {
+    if (index >= graph->sizes.workers || max == 0 || graph->workers[index].inside) {
         return 0; /* a call step that works for its own worker would overwrite its frame */
     }
+    worker = &graph->workers[index];
     worker->inside = true;
     (void)ATOMIC_ADD(&graph->active, (UINT64_C(1) << 32) + 1, relaxed);
     ATOMIC_FENCE(seq_cst); /* F1 above (mutant QUIETIN) */
