@@ -352,14 +352,20 @@ static void list_fold(struct graph_plan *plan, uint32_t cell, uint32_t next) {
     plan->repeated++;
 }
 
-/* Sorts a step's incoming edges, drops repeated ones and returns how many are left. */
-static uint32_t list_order(struct graph_plan *plan, uint32_t slot) {
-    struct graph *graph = plan->graph;
-    uint32_t cell = (uint32_t)graph->output[slot], count = 0;
+/* What a growing step waits for: its edges, and the guard if none comes from its own plan. The list
+ * is sorted: such an edge would be the last. */
+static void list_count(struct graph *graph, uint32_t slot, uint32_t edges, uint32_t last) {
+    bool guarded = last == NONE32 || (graph->edge_to[last] & GRAPH_OLDER) != 0;
 
-    if (cell == NONE32) {
-        return 0;
-    }
+    ATOMIC_STORE(&graph->pending[slot], graph_pending_of(graph_kind(graph, slot), edges + guarded),
+                 relaxed);
+}
+
+/* Sorts a step's incoming edges, drops repeated ones and counts what is left. */
+static void list_order(struct graph_plan *plan, uint32_t slot) {
+    struct graph *graph = plan->graph;
+    uint32_t cell = (uint32_t)graph->output[slot], last = NONE32, count = 0;
+
     cell = swarm__graph_cells_sort(graph, cell);
     graph->output[slot] = cell;
     while (cell != NONE32) {
@@ -369,11 +375,12 @@ static uint32_t list_order(struct graph_plan *plan, uint32_t slot) {
             ((graph->edge_to[next] ^ graph->edge_to[cell]) & ~GRAPH_DELAYED) == 0) {
             list_fold(plan, cell, next);
         } else {
+            last = cell;
             cell = next;
             count++;
         }
     }
-    return count;
+    list_count(graph, slot, count, last);
 }
 
 /* ---- cycles: Kahn */
@@ -565,24 +572,19 @@ static swarm_status check_continuation(struct graph_plan *plan) {
     return SWARM_OK;
 }
 
-/* What a growing step waits for: its edges and the guard. */
-static void list_count(struct graph *graph, uint32_t slot, uint32_t edges) {
-    ATOMIC_STORE(&graph->pending[slot], graph_pending_of(graph_kind(graph, slot), edges + 1),
-                 relaxed);
-}
-
-/* The same for all, after a search, which counts in the same place. */
+/* Counts again after a search, which counts in the same place. */
 static void lists_count(struct graph_plan *plan) {
     struct graph *graph = plan->graph;
 
     for (uint32_t slot = plan->first; slot != NONE32; slot = plan_next(plan, slot)) {
-        uint32_t count = 0;
+        uint32_t count = 0, last = NONE32;
 
         for (uint32_t cell = (uint32_t)graph->output[slot]; cell != NONE32;
              cell = ATOMIC_LOAD(&graph->edge_next[cell], relaxed)) {
+            last = cell;
             count++;
         }
-        list_count(graph, slot, count);
+        list_count(graph, slot, count, last);
     }
 }
 
@@ -590,7 +592,7 @@ static swarm_status check_growing(struct graph_plan *plan) {
     swarm_status status = SWARM_OK;
 
     for (uint32_t slot = plan->first; slot != NONE32; slot = plan_next(plan, slot)) {
-        list_count(plan->graph, slot, list_order(plan, slot));
+        list_order(plan, slot);
     }
     if (plan->continuation != NONE32) {
         status = check_continuation(plan);

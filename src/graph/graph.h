@@ -105,6 +105,7 @@ struct graph_plan {
     uint32_t continuation; /* slot, or NONE32 */
     uint32_t tracked;      /* number of tracked steps */
     uint32_t older;        /* edges from steps of earlier plans */
+    uint32_t guarded_first, guarded_last; /* growing, linked: steps with a guard */
     bool is_static;
     bool descends; /* some edge goes against the order of adding: cycles must be looked for */
     bool deferred; /* after the link: the caller ends when the continuation does, not before */

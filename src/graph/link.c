@@ -10,6 +10,7 @@
  * these, and remembers if such a step did not end OK. Publish: GRAPH_STAGED goes, so other plans
  * may name the step. Start: guard and satisfied edges are subtracted at once. Until then the count
  * is above 0, so the step can't start, finish and be recycled under the builder (mutant NOGUARD).
+ * Only steps without predecessors in the plan need a guard: all others wait for one of those.
  *
  * Invariant: pending = predecessors whose lists still hold an edge to the step, plus satisfied
  * edges not yet subtracted, plus the guard. The scope's open count is raised before the first step
@@ -22,8 +23,10 @@
 
 #define WALK_END GRAPH_CLOSED /* cursors: behind the last step */
 
-/* Upper half of output[] between link and start: a step that was needed had not ended OK. */
+/* output[] between link and start: satisfied edges in the lower half, then one bit for a step that
+ * was needed and had not ended OK, then the next step with a guard. */
 #define LINK_POISON (UINT64_C(1) << 32)
+#define LINK_NEXT_SHIFT 33
 
 /* ---- static */
 
@@ -144,10 +147,37 @@ static uint64_t link_satisfied(struct graph *graph, uint32_t from, uint32_t to, 
     return 1;
 }
 
+/* Puts a step on the list of those that graph_plan_start starts. */
+static void link_guarded(struct graph_plan *plan, uint32_t slot, uint64_t satisfied) {
+    struct graph *graph = plan->graph;
+
+    graph->output[slot] = satisfied;
+    if (plan->guarded_last == NONE32) {
+        plan->guarded_first = slot;
+    } else {
+        graph->output[plan->guarded_last] |= (uint64_t)slot << LINK_NEXT_SHIFT;
+    }
+    plan->guarded_last = slot;
+}
+
+/* A step with a predecessor in its plan has no guard: that one, or one behind it, has, so it cannot
+ * become ready before the start. It is not touched after this. */
+static void link_unguarded(struct graph *graph, uint32_t slot, uint64_t satisfied) {
+    uint32_t ready = 0;
+
+    graph->output[slot] = 0;
+    if (satisfied != 0) {
+        ready = graph_drop(graph, slot, (uint32_t)satisfied, satisfied >= LINK_POISON);
+    }
+    SWARM_ASSERT(ready == 0);
+    (void)ready;
+}
+
 static void link_edges(struct graph_plan *plan, uint32_t to) {
     struct graph *graph = plan->graph;
     uint32_t cell = (uint32_t)graph->output[to];
     uint64_t satisfied = 0;
+    bool guarded = true;
 
     while (cell != NONE32) {
         uint32_t next = ATOMIC_LOAD(&graph->edge_next[cell], relaxed);
@@ -157,6 +187,7 @@ static void link_edges(struct graph_plan *plan, uint32_t to) {
         graph->edge_to[cell] = to | (edge & GRAPH_DELAYED);
         if ((edge & GRAPH_OLDER) == 0) {
             link_own(graph, from, cell, delayed);
+            guarded = false;
         } else {
             if (!link_older(graph, from, cell, delayed)) {
                 uint64_t more = link_satisfied(graph, from, to, delayed);
@@ -168,7 +199,11 @@ static void link_edges(struct graph_plan *plan, uint32_t to) {
         }
         cell = next;
     }
-    graph->output[to] = satisfied;
+    if (guarded) {
+        link_guarded(plan, to, satisfied);
+    } else {
+        link_unguarded(graph, to, satisfied);
+    }
 }
 
 /* Whose continuation it is; a chain of them is kept short: all point to the first caller. */
@@ -236,14 +271,16 @@ static uint32_t link_release_guard(struct graph *graph, uint32_t slot) {
     uint64_t satisfied = graph->output[slot];
 
     graph->output[slot] = 0; /* the builder's last touch is the count below (mutant TOUCH) */
-    return graph_drop(graph, slot, (uint32_t)satisfied + 1, satisfied >= LINK_POISON);
+    return graph_drop(graph, slot, (uint32_t)satisfied + 1, (satisfied & LINK_POISON) != 0);
 }
 
 bool swarm__graph_plan_start(struct graph_plan *plan, uint32_t *cursor, uint32_t *out_slot,
                              bool *out_poisoned) {
     struct graph *graph = plan->graph;
 
-    *cursor = *cursor == NONE32 ? plan->first : *cursor;
+    if (*cursor == NONE32) {
+        *cursor = plan->is_static ? plan->first : plan->guarded_first;
+    }
     if (*cursor == NONE32) {
         return false; /* an empty plan */
     }
@@ -255,7 +292,8 @@ bool swarm__graph_plan_start(struct graph_plan *plan, uint32_t *cursor, uint32_t
         uint32_t slot = *cursor, ready;
 
         /* Before the drop: afterwards the step may be gone, and its slot somebody else's. */
-        *cursor = slot != plan->last ? plan_next(plan, slot) : WALK_END;
+        *cursor = slot != plan->guarded_last ? (uint32_t)(graph->output[slot] >> LINK_NEXT_SHIFT)
+                                             : WALK_END;
         ready = link_release_guard(graph, slot);
         if (ready != 0) {
             *out_poisoned = (ready & GRAPH_POISON) != 0;

@@ -103,7 +103,9 @@ void swarm__graph_plan_open(struct graph *graph, struct graph_plan *plan, uint32
                                             .first = NONE32,
                                             .last = NONE32,
                                             .caller = NONE32,
-                                            .continuation = NONE32};
+                                            .continuation = NONE32,
+                                            .guarded_first = NONE32,
+                                            .guarded_last = NONE32};
 
     SWARM_ASSERT(is_static || graph->sizes.growing);
     *plan = empty;
