@@ -2,6 +2,9 @@
 /*
  * What a review of core, dispatch and record found: a test each.
  */
+#include <pthread.h>
+#include <sched.h>
+
 #include "test_dispatch.h"
 
 static const swarm_run_spec growing = {.flags = SWARM_RUN_GROWING};
@@ -388,6 +391,82 @@ TEST(cancels_are_applied_in_the_order_of_their_steps) {
     cancels_run(4, four);
     CHECK_EQ(one[0], four[0]);
     CHECK_EQ(one[1], four[1]);
+}
+
+/* ---- the last worker is still on its way out when the driver looks for the first time */
+
+enum { LINGER_NEW, LINGER_INSIDE, LINGER_GONE };
+
+struct linger {
+    swarm *sw;
+    pthread_t driver, worker;
+    atomic_u32 phase;
+};
+
+/* The worker has counted the last step out, and stops here, inside swarm_work. */
+static void linger_wakeup(void *context) {
+    struct linger *linger = context;
+
+    if (pthread_equal(pthread_self(), linger->driver)) {
+        return;
+    }
+    ATOMIC_STORE(&linger->phase, LINGER_INSIDE, release);
+    while (ATOMIC_LOAD(&linger->phase, acquire) == LINGER_INSIDE) {
+        sched_yield();
+    }
+}
+
+/* The driver found the worker inside and the run over; before its next look the worker leaves. */
+static uint64_t linger_deadline(void *context) {
+    struct linger *linger = context;
+    swarm_stats stats;
+
+    CHECK_EQ(swarm_stats_get(linger->sw, &stats), SWARM_OK);
+    if (stats.open == 0 && ATOMIC_LOAD(&linger->phase, acquire) == LINGER_INSIDE) {
+        ATOMIC_STORE(&linger->phase, LINGER_GONE, release);
+        CHECK_EQ(pthread_join(linger->worker, NULL), 0);
+    }
+    return SWARM_NEVER;
+}
+
+static void *linger_work(void *context) {
+    struct linger *linger = context;
+
+    CHECK_EQ(swarm_work(linger->sw, 1, 1), 1);
+    return NULL;
+}
+
+TEST(a_run_that_ended_is_not_stalled_because_a_worker_was_slow_to_leave) {
+    struct linger linger = {.driver = pthread_self()};
+    const swarm_config config = {.size = sizeof config,
+                                 .version = SWARM_VERSION,
+                                 .host = swarm_host_default(),
+                                 .log_bytes = SWARM_NEVER,
+                                 .workers_max = 2,
+                                 .wakeup = linger_wakeup,
+                                 .wakeup_context = &linger};
+    const swarm_backend backend = {
+        .size = sizeof backend, .name = "slow", .context = &linger, .deadline = linger_deadline};
+    swarm_function nothing;
+    swarm_run run;
+    swarm_plan *plan;
+
+    CHECK_EQ(swarm_new(&config, &linger.sw), SWARM_OK);
+    CHECK(swarm_backend_add(linger.sw, &backend).id != 0);
+    nothing = swarm_function_add(linger.sw, "nothing", call_nothing, NULL);
+    run = swarm_run_open(linger.sw, NULL);
+    plan = swarm_plan_open(linger.sw, run);
+    CHECK(swarm_call_add(plan, nothing, 1).id != 0);
+    CHECK_EQ(swarm_plan_commit(plan, NULL), SWARM_OK);
+    CHECK_EQ(swarm_advance(linger.sw, 1, NULL), SWARM_OK); /* gives the step to the workers */
+    CHECK_EQ(swarm_advance(linger.sw, 1, NULL), SWARM_OK); /* so that the worker's post wakes */
+    CHECK_EQ(pthread_create(&linger.worker, NULL, linger_work, &linger), 0);
+    while (ATOMIC_LOAD(&linger.phase, acquire) == LINGER_NEW) {
+        sched_yield();
+    }
+    CHECK_EQ(swarm_drive(linger.sw, NULL), SWARM_OK);
+    CHECK_EQ(ATOMIC_LOAD(&linger.phase, acquire), LINGER_GONE);
+    CHECK_EQ(swarm_free(linger.sw), SWARM_OK);
 }
 
 TEST_MAIN()

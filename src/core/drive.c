@@ -414,7 +414,7 @@ static swarm_status real_loop(struct drive *drive, uint64_t until_ns) {
         changed = yield_turn(sw) || changed;
         deadline_ns = changed ? 0 : next_deadline(sw);
         if (!changed && is_stalled(sw, deadline_ns)) {
-            return SWARM_E_STALLED;
+            return how_it_ended(sw); /* OK if only a worker was still on its way out above */
         }
         if ((drive->options->flags & SWARM_DRIVE_INSTANT) != 0) {
             return SWARM_E_AGAIN;
