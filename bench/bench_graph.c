@@ -32,6 +32,7 @@
 
 #include "swarm.h"
 #include "benchmark.h"
+#include "engine.h"
 #include "trial.h"
 
 /* A plan of 1,000 spreads what a commit costs, and is small against what is in flight. */
@@ -79,65 +80,6 @@ static bool bench_load(const struct bench *bench, benchmark_state *state) {
     return false;
 }
 
-/* ---- a swarm with one function */
-
-struct engine {
-    swarm *sw;
-    swarm_function function;
-    swarm_run run;
-    uint32_t threads;
-};
-
-/* The least that holds `steps` and `edges`; deques and functions as by default. */
-static swarm_config config_for(uint32_t steps, uint32_t edges, uint32_t threads, uint32_t flags) {
-    const swarm_config config = {.size = sizeof config,
-                                 .version = SWARM_VERSION,
-                                 .host = swarm_host_default(),
-                                 .log_bytes = SWARM_NEVER,
-                                 .flags = flags,
-                                 .workers_max = threads,
-                                 .runs_max = 1,
-                                 .steps_max = steps,
-                                 .edges_max = edges,
-                                 .tracked_max = 1,
-                                 .agents_max = 1,
-                                 .profiles_max = 1,
-                                 .skills_max = 1,
-                                 .permits_max = 1,
-                                 .demands_max = 1,
-                                 .backends_max = 1,
-                                 .scopes_max = 1,
-                                 .plans_max = threads,
-                                 .ranges_max = 1,
-                                 .commands_max = 1};
-
-    return config;
-}
-
-static bool engine_open(struct engine *engine, const swarm_config *config,
-                        swarm_call_function *function, void *context) {
-    memset(engine, 0, sizeof *engine);
-    engine->threads = config->workers_max;
-    if (swarm_new(config, &engine->sw) != SWARM_OK) {
-        return false;
-    }
-    engine->function = swarm_function_add(engine->sw, "body", function, context);
-    return engine->function.id != 0;
-}
-
-static bool engine_drive(struct engine *engine) {
-    const swarm_drive_options options = {.workers = engine->threads - 1};
-
-    return swarm_drive(engine->sw, &options) == SWARM_OK;
-}
-
-static bool engine_ran(struct engine *engine, uint64_t steps) {
-    swarm_run_report report;
-
-    return swarm_run_report_get(engine->sw, engine->run, &report) == SWARM_OK &&
-           report.state == SWARM_RUN_ENDED && report.ok == steps && report.steps == steps;
-}
-
 /* ---- static runs */
 
 /* From nothing to the commit. */
@@ -163,31 +105,42 @@ static bool static_build(struct engine *engine, struct graph *graph, uint32_t th
     return swarm_plan_commit(plan, NULL) == SWARM_OK;
 }
 
-/* Twice: the second run is the one that swarm_run_again prepared. */
-static bool static_verify(struct graph *graph, uint32_t threads) {
+/* Twice: the second run is the one that swarm_run_again prepared. What went wrong, or null. */
+static const char *static_verify(struct graph *graph, uint32_t threads) {
     struct engine engine;
-    bool good = static_build(&engine, graph, threads, call_verify, graph);
+    const char *wrong = NULL;
 
-    for (int i = 0; i < 2 && good; i++) {
+    if (!static_build(&engine, graph, threads, call_verify, graph)) {
+        wrong = "verify: the graph was not built";
+    }
+    for (int i = 0; i < 2 && wrong == NULL; i++) {
         verify_begin(graph);
-        good = (i == 0 || swarm_run_again(engine.sw, engine.run) == SWARM_OK) &&
-               engine_drive(&engine) && engine_ran(&engine, graph->w.nodes) && verify_end(graph);
+        if ((i != 0 && swarm_run_again(engine.sw, engine.run) != SWARM_OK) ||
+            !engine_drive(&engine)) {
+            wrong = "verify: the drive did not end OK";
+        } else if (!verify_end(graph)) {
+            wrong = "verify: not each step once, after its predecessors";
+        } else if (!engine_ran(&engine, graph->w.nodes)) {
+            wrong = "verify: the report does not count every step as OK";
+        }
     }
     (void)swarm_free(engine.sw);
-    return good;
+    return wrong;
 }
 
 static void bench_static(benchmark_state *state, void *context) {
     struct bench *bench = context;
     struct graph *graph = bench->graph;
     struct engine engine;
+    const char *wrong;
     bool good;
 
     if (!bench_load(bench, state)) {
         return;
     }
-    if (!static_verify(graph, bench->threads)) {
-        benchmark_fail(state, "verify: not each step once, after its predecessors");
+    wrong = static_verify(graph, bench->threads);
+    if (wrong != NULL) {
+        benchmark_fail(state, wrong);
         return;
     }
     good = static_build(&engine, graph, bench->threads,
@@ -206,7 +159,7 @@ static void bench_static(benchmark_state *state, void *context) {
 static void bench_build(benchmark_state *state, void *context) {
     struct bench *bench = context;
     struct graph *graph = bench->graph;
-    bool good = bench_load(bench, state) && static_verify(graph, bench->threads);
+    bool good = bench_load(bench, state) && static_verify(graph, bench->threads) == NULL;
 
     while (good && benchmark_keep_running(state)) {
         struct engine engine;
