@@ -175,7 +175,7 @@ SWARM_API uint32_t swarm_version(void);
 typedef struct swarm_error {
     swarm_status status; /* the code */
     uint32_t index;   /* index of the operation in its plan (adds and edges count), or SWARM_NONE */
-    uint64_t step;    /* ordinal, within the plan, of the step concerned; SWARM_NEVER if none */
+    uint64_t step;    /* place, within the plan, of the step concerned; SWARM_NEVER if none */
     uint64_t other;   /* second step (an edge's other end, a cycle), or SWARM_NEVER */
     const char *text; /* what is wrong here; static, may name a field of swarm_config */
 } swarm_error;
@@ -501,7 +501,8 @@ typedef struct swarm_run_spec {
                               call steps that workers link count, but are not refused */
     uint64_t attempts_max; /* attempts in the run's whole life; default SWARM_NEVER */
     uint32_t depth_max;    /* nesting of steps that add steps through dispatch; default 64 */
-    uint32_t inflight_max; /* attempts of this run in flight at once; default SWARM_NONE */
+    uint32_t inflight_max; /* attempts of this run in flight at once, given-up ones, at which a
+                              backend may still be, not counted; default SWARM_NONE */
     uint32_t order;        /* SWARM_ORDER_* */
     uint32_t flags;        /* SWARM_RUN_*, or 0 */
 } swarm_run_spec;
@@ -527,8 +528,8 @@ SWARM_API swarm_status swarm_run_cancel(swarm *sw, swarm_run run);
 SWARM_API swarm_status swarm_run_again(swarm *sw, swarm_run run);
 
 /* Lets go of a run that has ended: its steps, outputs (RELEASE requests follow) and report. BUSY
- * while it goes on, one of its attempts is in flight, a plan for it is open, or a round waits for
- * room in the log. STALE. [owner] */
+ * while it goes on, one of its attempts is in flight, a plan for it is open, a worker has posted a
+ * step of it that no round has seen, or a round waits for room in the log. STALE. [owner] */
 SWARM_API swarm_status swarm_run_forget(swarm *sw, swarm_run run);
 
 /* Raises or lowers a run's caps; what was admitted stays. 0 leaves a cap as it is,
@@ -562,7 +563,7 @@ typedef struct swarm_run_report {
     uint64_t budget;         /* no budget left */
     uint64_t attempts;       /* started */
     uint64_t retries;        /* attempts after the first of a step */
-    uint64_t fenced;         /* completions of superseded attempts */
+    uint64_t fenced;         /* superseded attempts that were answered, or whose grace is over */
     uint64_t running_ns;     /* sum over attempts from start to answer */
     uint64_t queued_ns;      /* sum over starts of the wait since the step became ready */
     swarm_usage usage;       /* summed over attempts, late ones included */
@@ -581,7 +582,8 @@ SWARM_API swarm_status swarm_run_check(swarm *sw, swarm_run run, swarm_error *ou
 /* ---------------------------------------------------------------------------------------- plans */
 
 /* Opens the owner's plan for a run. Never null for a swarm that is not null: what is wrong (a stale
- * run, FROZEN, BUSY for a second plan) is kept and reported by the commit. Null without the turn.
+ * run, FROZEN) is kept and reported by the commit. There is one owner's plan: opening another while
+ * it is open returns the same one, spoilt: its commit says BUSY. Null without the turn.
  * [owner] */
 SWARM_API swarm_plan *swarm_plan_open(swarm *sw, swarm_run run);
 
@@ -708,16 +710,19 @@ enum {
 
 /* What is known of a step. */
 typedef struct swarm_step_info {
-    swarm_result result;   /* when OK: its output; bytes are valid until it is forgotten */
-    swarm_agent agent;     /* of the last attempt; null for call steps */
-    uint64_t ordinal;      /* in its run; SWARM_NEVER for a step that dispatch has not seen */
-    uint64_t ready_ns;     /* when it last became ready */
-    uint64_t start_ns;     /* when its last attempt started */
-    uint64_t end_ns;       /* when it ended */
-    uint32_t state;        /* SWARM_STEP_PENDING and following */
-    swarm_status reason;   /* why it is FAILED, TIMED_OUT or SKIPPED; OK otherwise */
-    uint32_t attempts;     /* counted ones */
-    swarm_outcome outcome; /* of the last attempt or call */
+    swarm_result result;      /* when OK: its output; bytes are valid until it is forgotten */
+    swarm_agent agent;        /* of the last attempt; null for call steps */
+    uint64_t ordinal;         /* in its run; SWARM_NEVER for a step that dispatch has not seen */
+    uint64_t ready_ns;        /* when it last became ready */
+    uint64_t start_ns;        /* when its last attempt started */
+    uint64_t end_ns;          /* when it ended */
+    uint32_t state;           /* SWARM_STEP_PENDING and following */
+    swarm_status reason;      /* why it is FAILED, TIMED_OUT or SKIPPED; OK otherwise */
+    uint32_t attempts;        /* counted ones */
+    swarm_outcome outcome;    /* of the last attempt or call */
+    swarm_status plan_status; /* why the plan that a call step brought was refused, which made it
+                                 end FAILED; OK otherwise */
+    uint32_t plan_index;      /* then: index of the operation at fault, or SWARM_NONE; else 0 */
 } swarm_step_info;
 
 /* Writes what is known of a step; times and attempts are 0 for plain call steps. STALE. [owner] */
@@ -892,7 +897,8 @@ typedef struct swarm_stats {
  * took off log_pending, which are of now. [any] */
 SWARM_API swarm_status swarm_stats_get(swarm *sw, swarm_stats *out_stats);
 
-/* Attempts an agent has started, and the ns it was busy, summed over its attempts. STALE.
+/* Attempts an agent has started, throttled ones included, which a run's report leaves out, and the
+ * ns it was busy, summed over its attempts. STALE.
  * [owner] */
 SWARM_API swarm_status swarm_agent_usage(swarm *sw, swarm_agent agent, uint64_t *out_attempts,
                                          uint64_t *out_busy_ns);
@@ -907,8 +913,10 @@ SWARM_API uint64_t swarm_random(uint64_t seed, uint64_t stream, uint64_t n);
 enum {
     SWARM_EVENT_RUN_OPEN = 1, /* key, seed, order, flags, steps_max, attempts_max, depth_max,
                                   inflight_max */
-    SWARM_EVENT_PLAN = 2,  /* plan version, first ordinal, steps, edges, graph digest, 1 + ordinal
-                                  of the step that added it (0: the owner) */
+    SWARM_EVENT_PLAN = 2,  /* plan version, first ordinal, steps, edges, digest of these and of the
+                                  functions in their order, 1 + ordinal of the step that added
+                                  it (0: the owner); STEP and EDGE events follow unless all its
+                                  steps are plain call steps */
     SWARM_EVENT_STEP = 3,  /* digest of the function's name (0: agent step), demand digest (a range
                                   step: its count), argument, key, priority, order_key, estimate_ns,
                                   flags */

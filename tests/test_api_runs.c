@@ -378,7 +378,11 @@ static int64_t same_key(struct world *w, uint64_t first, uint64_t second) {
 
     CHECK(swarm_step_add(plan, &a).id != 0);
     CHECK(swarm_step_add(plan, &b).id != 0);
-    return committed(w, plan);
+    CHECK_EQ(committed(w, plan), SWARM_E_DUPLICATE);
+    CHECK_EQ(w->error.index, SWARM_NONE);
+    CHECK_EQ(w->error.step, 1);
+    CHECK_EQ(w->error.other, first == second ? 0 : SWARM_NEVER);
+    return w->error.status;
 }
 
 REFUSES(swarm_step_add, "a key of the run", SWARM_E_DUPLICATE, same_key(w, 5, KEY));

@@ -232,18 +232,29 @@ TEST(a_plan_is_applied_with_its_step) {
     }
 }
 
-/* Refused plans make their step GARBAGE, whatever the reason; nothing of them is left. */
+/* Refused plans make their step GARBAGE and say why and where; nothing of them is left. */
 TEST(a_plan_that_is_refused_makes_garbage) {
-    static const uint64_t whats[] = {ADD_CYCLE,      ADD_STALE,        ADD_TWICE_A_KEY,
-                                     ADD_TAKEN_KEY,  ADD_TOO_MANY,     CONTINUE_WITH_EDGE,
-                                     CONTINUE_TWICE, CONTINUE_STRANGER};
+    static const struct {
+        uint64_t what;
+        swarm_status status;
+        uint32_t index;
+    } cases[] = {{ADD_CYCLE, SWARM_E_CYCLE, SWARM_NONE},
+                 {ADD_STALE, SWARM_E_STALE, 1},
+                 {ADD_TWICE_A_KEY, SWARM_E_DUPLICATE, SWARM_NONE},
+                 {ADD_TAKEN_KEY, SWARM_E_DUPLICATE, SWARM_NONE},
+                 {ADD_TOO_MANY, SWARM_E_LIMIT, SWARM_NONE},
+                 {CONTINUE_WITH_EDGE, SWARM_E_INVALID, SWARM_NONE},
+                 {CONTINUE_TWICE, SWARM_E_INVALID, 3},
+                 {CONTINUE_STRANGER, SWARM_E_INVALID, 0}};
 
-    for (uint32_t i = 0; i < 2 * sizeof whats / sizeof whats[0]; i++) {
+    for (uint32_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
         struct stage stage;
         swarm_stats stats;
         uint64_t own = i % 2 == 0 ? 3 : 2;
 
-        stage_open(&stage, whats[i / 2], i % 2 != 0, (swarm_run_spec){.steps_max = 8});
+        stage_open(&stage, cases[i / 2].what, i % 2 != 0, (swarm_run_spec){.steps_max = 8});
+        CHECK_EQ(rig_info(stage.rig, stage.caller).plan_status, cases[i / 2].status);
+        CHECK_EQ(rig_info(stage.rig, stage.caller).plan_index, cases[i / 2].index);
         CHECK_EQ(rig_state(stage.rig, stage.caller), SWARM_STEP_FAILED);
         if (i % 2 != 0) {
             CHECK_EQ(rig_info(stage.rig, stage.caller).outcome, SWARM_OUTCOME_GARBAGE);

@@ -9,6 +9,9 @@
  * the reviewer's verdict. Each makes its successor its continuation, so that whoever waits for
  * `expand` waits for the synthesis, and reads it as the output of `expand`.
  * The agents are simulated: `say` below plays all of them, in virtual time.
+ *
+ *     cc -O2 -I. docs/examples/coordinator.c src/all.c backends/mock/mock.c -pthread \
+ *        -o coordinator && ./coordinator
  */
 #include <inttypes.h>
 #include <stdio.h>

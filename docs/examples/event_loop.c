@@ -8,6 +8,8 @@
  *     tool   is answered by another thread, which wakes the loop through an eventfd
  *     hung   is cancelled as soon as echo is done; its answer comes late, is billed and not used
  * The order of work in a pass is the one to copy: work, advance, write the log, acknowledge, take.
+ *
+ *     cc -O2 -I. docs/examples/event_loop.c src/all.c -pthread -o event_loop && ./event_loop
  */
 #define _GNU_SOURCE
 #include <inttypes.h>

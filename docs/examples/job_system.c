@@ -7,6 +7,8 @@
  * The main thread holds the turn; each pass posts as many jobs as there are free indices, helps
  * too, and sleeps when there is nothing to do until swarm's `wakeup` or a job that has helped says
  * so.
+ *
+ *     cc -O2 -I. docs/examples/job_system.c src/all.c -pthread -o job_system && ./job_system
  */
 #define _GNU_SOURCE
 #include <inttypes.h>

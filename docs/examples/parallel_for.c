@@ -5,6 +5,8 @@
  * Twice: as one RANGE step, which costs one slot, is stolen in halves and adds up the values of
  * its calls by itself; and as 1,000,000 steps of their own in front of one that adds up. Call steps
  * need no agent and no backend.
+ *
+ *     cc -O2 -I. docs/examples/parallel_for.c src/all.c -pthread -o parallel_for && ./parallel_for
  */
 #include <inttypes.h>
 #include <stdio.h>

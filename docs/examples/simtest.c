@@ -5,6 +5,9 @@
  * `orchestrate` stands for your program. It is run once to count the replies, then once for each
  * reply with exactly that one failing. Nothing waits, nothing is random: a failure that is found
  * has a number, and comes again with it.
+ *
+ *     cc -O2 -I. docs/examples/simtest.c src/all.c backends/mock/mock.c -pthread \
+ *        -o simtest && ./simtest
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -29,8 +29,10 @@ bool swarm__plan_room(swarm_plan *plan, bool *out_never) {
     return swarm__log_reserve_bytes(&plan->sw->log, plan->sw->now_ns, bytes, out_never);
 }
 
+/* For what concerns the plan as a whole, no single operation. */
 static void refuse(swarm_plan *plan, swarm_status status, const char *text) {
     swarm__graph_plan_fail(&plan->graph, status, text);
+    plan->graph.error.index = SWARM_NONE;
 }
 
 static bool within_limits(swarm_plan *plan) {
@@ -84,18 +86,34 @@ static void keys_remove(swarm_plan *plan, uint32_t end) {
     }
 }
 
+/* Place of a step in its plan; SWARM_NEVER when it is of an earlier one. */
+static uint64_t place_of(swarm_plan *plan, uint32_t wanted) {
+    uint64_t place = 0;
+
+    for (uint32_t slot = NONE32; swarm__graph_plan_step(&plan->graph, &slot); place++) {
+        if (slot == wanted) {
+            return place;
+        }
+    }
+    return SWARM_NEVER;
+}
+
 static bool keys_insert(swarm_plan *plan) {
     struct dispatch *d = &plan->sw->dispatch;
 
     for (uint32_t slot = NONE32; swarm__graph_plan_step(&plan->graph, &slot);) {
         const struct tracked *step = tracked_at(plan, slot);
+        uint32_t other;
 
         if (step == NULL || step->key == 0) {
             continue;
         }
-        if (key_find(d, plan->run, step->key) != NONE32) {
+        other = key_find(d, plan->run, step->key);
+        if (other != NONE32) {
             keys_remove(plan, slot);
             refuse(plan, SWARM_E_DUPLICATE, "plan: a step's key is used twice in the run");
+            plan->graph.error.step = place_of(plan, slot);
+            plan->graph.error.other = place_of(plan, d->tracked[other].slot);
             return false;
         }
         key_insert(d, tracked_of(plan->graph.graph, slot));
@@ -340,15 +358,17 @@ static void start_steps(swarm_plan *plan) {
     }
 }
 
-/* OK, or the reason why nothing happened; AGAIN leaves the plan open, anything else undoes it. The
- * record of a call step's plan is given back by the caller after an OK. */
-swarm_status swarm__plan_apply(swarm_plan *plan) {
+/* OK, or the reason why nothing happened, and where, in *out_error: the plan is gone then. AGAIN
+ * leaves it open. The record of a call step's plan is given back by the caller after an OK. */
+swarm_status swarm__plan_apply(swarm_plan *plan, swarm_error *out_error) {
     swarm *sw = plan->sw;
     struct run *run = plan->run == NONE32 ? NULL : &sw->dispatch.runs[plan->run];
     swarm_status status = admit(plan);
     uint64_t first;
 
     if (status != SWARM_OK) {
+        *out_error = plan->graph.error; /* before another worker can have the record */
+        out_error->status = status;
         if (status != SWARM_E_AGAIN) {
             swarm__plan_undo(plan);
         }
@@ -441,9 +461,7 @@ swarm_status swarm_plan_commit(swarm_plan *plan, swarm_error *out_error) {
         if (plan->run != NONE32 && plan->sw->dispatch.runs[plan->run].closed) {
             refuse(plan, SWARM_E_FROZEN, "plan: the run was closed meanwhile");
         }
-        status = swarm__plan_apply(plan);
-        error = plan->graph.error;
-        error.status = status;
+        status = swarm__plan_apply(plan, &error);
         error.text = status == SWARM_E_AGAIN ? "plan: read out the log first" : error.text;
     }
     if (status == SWARM_OK && plan->graph.is_static) {

@@ -4,12 +4,27 @@
  *
  * enter and leave run on the worker. A tracked step's record is the worker's from the one to the
  * other, but for its state, which is the turn's. A plain step that comes back to the turn has no
- * record: its output carries the outcome, or the index of the plan that it brought; or the value,
- * in state OK, if it ran well and continues a tracked step.
+ * record: its output carries the outcome, or the index of the plan that it brought, or why its plan
+ * was refused; or the value, in state OK, if it ran well and continues a tracked step.
  */
 #include "core.h"
 
 #define OUTPUT_PLAN (UINT64_C(1) << 63)
+#define OUTPUT_REFUSED (UINT64_C(1) << 62)
+
+/* Why a plan was refused, as the output of a plain step: minus the status above the index. */
+static uint64_t refusal_word(const swarm_error *error) {
+    SWARM_ASSERT(error->status < 0);
+    return OUTPUT_REFUSED | (uint64_t)(-(int64_t)error->status) << 32 | error->index;
+}
+
+swarm_status swarm__plain_refusal(uint64_t output, uint32_t *out_index) {
+    if ((output & OUTPUT_REFUSED) == 0) {
+        return SWARM_OK;
+    }
+    *out_index = (uint32_t)output;
+    return (swarm_status) - (int64_t)((output & ~OUTPUT_REFUSED) >> 32);
+}
 
 void swarm__call_enter(void *context, struct call_frame *frame) {
     swarm *sw = context;
@@ -33,7 +48,10 @@ void swarm__call_leave(void *context, struct call_frame *frame, swarm_outcome ou
             sw->graph.output[frame->slot] = value;
             kind_state_set(&sw->graph, frame->slot, SWARM_STEP_OK);
         } else {
-            sw->graph.output[frame->slot] = plan != NONE32 ? OUTPUT_PLAN | plan : outcome;
+            sw->graph.output[frame->slot] = plan != NONE32 ? OUTPUT_PLAN | plan
+                                            : frame->error.status != SWARM_OK
+                                                ? refusal_word(&frame->error)
+                                                : outcome;
         }
         return;
     }
@@ -44,6 +62,8 @@ void swarm__call_leave(void *context, struct call_frame *frame, swarm_outcome ou
     step->result = frame->has_result ? frame->result : plain;
     step->lent = step->result.bytes != NULL;
     step->plan = plan;
+    step->plan_status = frame->error.status;
+    step->plan_index = frame->error.index;
 }
 
 /* Without a plan: it came back because it continues a tracked step. */
@@ -67,9 +87,9 @@ swarm_plan *swarm__plan_of_call(swarm *sw, uint32_t slot) {
     return index == NONE32 ? NULL : &sw->plans[index];
 }
 
-/* Applies the plan, or drops it when its step does not end OK. False when it was refused.
- * *out_deferred: the step ends when its continuation does. */
-static bool plan_take(swarm_plan *plan, bool wanted, bool *out_deferred) {
+/* Applies the plan, or drops it when its step does not end OK. False when it was refused, for the
+ * reason in *out_error. *out_deferred: the step ends when its continuation does. */
+static bool plan_take(swarm_plan *plan, bool wanted, bool *out_deferred, swarm_error *out_error) {
     *out_deferred = false;
     if (plan == NULL) {
         return true;
@@ -78,7 +98,7 @@ static bool plan_take(swarm_plan *plan, bool wanted, bool *out_deferred) {
         swarm__plan_undo(plan);
         return true;
     }
-    if (swarm__plan_apply(plan) != SWARM_OK) {
+    if (swarm__plan_apply(plan, out_error) != SWARM_OK) {
         return false;
     }
     *out_deferred = plan->graph.count != 0 && plan->graph.deferred;
@@ -94,10 +114,13 @@ void swarm__call_returned(swarm *sw, uint32_t slot, bool spoilt) {
     bool over = state_is_terminal(step->state), deferred;
     bool ok = !over && !cancelled && !spoilt && step->outcome == SWARM_OUTCOME_OK;
     swarm_plan *plan = swarm__plan_of_call(sw, slot);
+    swarm_error error;
 
     step->plan = NONE32;
-    if (!plan_take(plan, ok, &deferred)) {
+    if (!plan_take(plan, ok, &deferred, &error)) {
         step->outcome = SWARM_OUTCOME_GARBAGE;
+        step->plan_status = error.status;
+        step->plan_index = error.index;
         ok = false;
     }
     if (deferred) {
@@ -123,7 +146,9 @@ void swarm__plain_returned(swarm *sw, uint32_t slot) {
     bool ran = graph_has(&sw->graph, slot, GRAPH_CROSSED), deferred;
     bool went_well = plain_went_well(sw, slot);
     uint64_t value = plan == NULL ? sw->graph.output[slot] : plan->value;
-    bool ok = plan_take(plan, !cancelled, &deferred);
+    uint64_t refusal = (value & OUTPUT_REFUSED) != 0 && !went_well ? value : 0;
+    swarm_error error;
+    bool ok = plan_take(plan, !cancelled, &deferred, &error);
     uint32_t state = SWARM_STEP_FAILED;
 
     if (deferred) {
@@ -137,7 +162,11 @@ void swarm__plain_returned(swarm *sw, uint32_t slot) {
     } else if (cancelled) {
         state = SWARM_STEP_CANCELLED;
     }
-    swarm__plain_end(sw, slot, state, state == SWARM_STEP_OK ? value : 0);
+    refusal = ok ? refusal : refusal_word(&error);
+    swarm__plain_end(sw, slot, state,
+                     state == SWARM_STEP_OK       ? value
+                     : state == SWARM_STEP_FAILED ? refusal
+                                                  : 0);
 }
 
 /* ---- for the function */

@@ -210,7 +210,7 @@ void swarm__sweep_one(swarm *sw);
 /* ---- apply.c */
 
 /* Applies a plan or says why not: see there. */
-swarm_status swarm__plan_apply(swarm_plan *plan);
+swarm_status swarm__plan_apply(swarm_plan *plan, swarm_error *out_error);
 /* Gives back everything that a plan has taken. */
 void swarm__plan_undo(swarm_plan *plan);
 void swarm__demand_let_go(struct dispatch *d, uint32_t demand);
@@ -229,6 +229,8 @@ void swarm__call_leave(void *sw, struct call_frame *frame, swarm_outcome outcome
 void swarm__call_returned(swarm *sw, uint32_t slot, bool spoilt);
 /* The same for a plain one. */
 void swarm__plain_returned(swarm *sw, uint32_t slot);
+/* Why the plan of a plain step that failed was refused, from its output; OK: there was none. */
+swarm_status swarm__plain_refusal(uint64_t output, uint32_t *out_index);
 /* The plan that a call step brought to the turn, or null. */
 swarm_plan *swarm__plan_of_call(swarm *sw, uint32_t slot);
 

@@ -89,18 +89,18 @@ swarm_plan *swarm_call_plan(const swarm_call *call) {
     struct call_frame *frame = (struct call_frame *)(uintptr_t)call; /* the call is its head */
     swarm *sw;
     uint32_t scope, run, index;
+    bool may_add;
 
-    if (call == NULL || frame->plan != NULL || frame->broken) {
+    if (call == NULL || frame->plan != NULL || frame->broken != SWARM_OK) {
         return call == NULL ? NULL : frame->plan;
     }
     sw = call->sw;
     scope = sw->graph.scope[frame->slot];
     run = sw->graph.scopes[scope].run;
-    index = frame->is_range || (sw->dispatch.runs[run].flags & SWARM_RUN_GROWING) == 0
-                ? NONE32
-                : pool_pop(&sw->plans_pool);
+    may_add = !frame->is_range && (sw->dispatch.runs[run].flags & SWARM_RUN_GROWING) != 0;
+    index = may_add ? pool_pop(&sw->plans_pool) : NONE32;
     if (index == NONE32) {
-        frame->broken = true;
+        frame->broken = may_add ? SWARM_E_FULL : SWARM_E_FROZEN;
         return NULL;
     }
     frame->plan = &sw->plans[index];

@@ -25,6 +25,8 @@ static void info_of_plain(const swarm *sw, uint32_t slot, swarm_step_info *info)
                                                       : SWARM_OK;
     if (info->state == SWARM_STEP_OK) {
         info->result.value = sw->graph.output[slot];
+    } else if (info->state == SWARM_STEP_FAILED) {
+        info->plan_status = swarm__plain_refusal(sw->graph.output[slot], &info->plan_index);
     }
 }
 
@@ -40,6 +42,9 @@ static void info_of_tracked(const struct tracked *step, swarm_step_info *info) {
     info->end_ns = step->end_ns;
     if (step->state == SWARM_STEP_OK) {
         info->result = step->result;
+    } else if (step->state == SWARM_STEP_FAILED && step->plan_status != SWARM_OK) {
+        info->plan_status = step->plan_status;
+        info->plan_index = step->plan_index;
     }
 }
 

@@ -187,6 +187,7 @@ static void tracked_again(struct tracked *step) {
     step->state = SWARM_STEP_PENDING;
     step->reason = SWARM_OK;
     step->outcome = SWARM_OUTCOME_OK;
+    step->plan_status = SWARM_OK;
     step->attempts = 0;
     step->epoch = 0;
     step->agent = NONE32;

@@ -65,10 +65,12 @@ struct tracked {
     int32_t reason;
     uint32_t outcome;
     uint32_t priority;
-    uint32_t flags;        /* SWARM_STEP_* of the spec */
-    uint32_t function;     /* call step: index of its function, or NONE32 */
-    uint32_t scope_own;    /* scope of what it added, or NONE32 */
-    uint32_t plan;         /* that a returned call brought, or NONE32 */
+    uint32_t flags;      /* SWARM_STEP_* of the spec */
+    uint32_t function;   /* call step: index of its function, or NONE32 */
+    uint32_t scope_own;  /* scope of what it added, or NONE32 */
+    uint32_t plan;       /* that a returned call brought, or NONE32 */
+    int32_t plan_status; /* why that was refused, or OK; and at which operation */
+    uint32_t plan_index;
     uint32_t inputs_first; /* list of input cells, ascending ordinals */
     uint32_t inputs_count;
     uint32_t readers;      /* attempts that are not settled: their backends may read the inputs */

@@ -123,12 +123,12 @@ struct call_frame {
     struct graph *graph;
     struct swarm_plan *plan;  /* opened by swarm_call_plan, or null */
     swarm_result result;      /* tracked steps: swarm_call_output */
-    struct swarm_error error; /* why its plan was refused: the step ends GARBAGE */
+    struct swarm_error error; /* why its plan was refused: the step ends GARBAGE; else OK */
     struct input_cursor input;
     uint32_t slot;
     bool has_result;
-    bool is_range; /* one call of a range: takes no plan; swarm_call_plan sets `broken` instead */
-    bool broken;   /* wanted a plan and could not get one: ends GARBAGE */
+    bool is_range;       /* one call of a range: takes no plan, swarm_call_plan sets `broken` */
+    swarm_status broken; /* why it could not get the plan that it wanted: ends GARBAGE; else OK */
 };
 
 /* Upcalls, on the worker's thread. Only `context` must be set; enter, leave and plan_done are

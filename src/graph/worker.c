@@ -188,7 +188,7 @@ static inline void worker_frame_clear(struct worker *worker) {
 
     frame->plan = NULL;
     frame->has_result = false;
-    frame->broken = false;
+    frame->broken = SWARM_OK;
     frame->call.inputs = 0;
 }
 
@@ -325,7 +325,7 @@ static inline void worker_frame(struct worker *worker, uint32_t slot, uint64_t a
     struct call_frame *frame = &worker->frame;
     uint64_t word = ATOMIC_LOAD(&worker->graph->link[slot], relaxed);
 
-    SWARM_ASSERT(frame->plan == NULL && !frame->has_result && !frame->broken);
+    SWARM_ASSERT(frame->plan == NULL && !frame->has_result && frame->broken == SWARM_OK);
     frame->call.step.id = link_word(link_generation(word), slot);
     frame->call.argument = argument;
     frame->slot = slot;
@@ -349,7 +349,7 @@ swarm_outcome swarm__worker_call(struct worker *worker, uint32_t slot, uint64_t 
 
     worker_frame(worker, slot, argument);
     outcome = worker_invoke(worker, kind_function(graph_kind(worker->graph, slot)), out_value);
-    if (worker->frame.broken && outcome == SWARM_OUTCOME_OK) {
+    if (worker->frame.broken != SWARM_OK && outcome == SWARM_OUTCOME_OK) {
         outcome = SWARM_OUTCOME_GARBAGE;
     }
     worker_frame_clear(worker);
@@ -373,8 +373,9 @@ static void worker_plan_done(struct worker *worker) {
 static swarm_outcome worker_judge(struct worker *worker, swarm_outcome outcome) {
     struct call_frame *frame = &worker->frame;
 
-    frame->error.status = SWARM_OK;
-    if (frame->broken && outcome == SWARM_OUTCOME_OK) {
+    frame->error.status = frame->broken;
+    frame->error.index = SWARM_NONE;
+    if (frame->broken != SWARM_OK && outcome == SWARM_OUTCOME_OK) {
         outcome = SWARM_OUTCOME_GARBAGE;
     }
     if (frame->plan != NULL && outcome != SWARM_OUTCOME_OK) {
@@ -533,7 +534,8 @@ static inline uint32_t worker_run(struct worker *worker, uint32_t slot) {
     }
     worker_frame(worker, slot, graph->argument[slot]);
     outcome = worker_invoke(worker, kind_function(kind), &value);
-    if (outcome != SWARM_OUTCOME_OK || worker->frame.plan != NULL || worker->frame.broken) {
+    if (outcome != SWARM_OUTCOME_OK || worker->frame.plan != NULL ||
+        worker->frame.broken != SWARM_OK) {
         return swarm__worker_settle(worker, slot, outcome, value);
     }
     graph->output[slot] = value;
