@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * scenario_order.h - what the order of starts is worth: dataflow against supersteps, the critical
+ * path first, and what a fleet's order does to a cache of prompts.
+ */
+#ifndef SWARM_TESTS_SCENARIO_ORDER_H
+#define SWARM_TESTS_SCENARIO_ORDER_H
+
+#include "scenario.h"
+
+/* ---- dataflow: 300 chains of 13 steps on 64 agents, LN(10 s, 1) ---------------------------- */
+
+enum { FLOW_SEEDS = 20, FLOW_CHAINS = 300, FLOW_LENGTH = 13, FLOW_AGENTS = 64 };
+
+static inline uint64_t flow_time(uint64_t seed, uint32_t chain, uint32_t place) {
+    struct draws d = {seed, 1, 2 * (uint64_t)(chain * FLOW_LENGTH + place)};
+    return draw_time(&d, 10, 1.0);
+}
+
+/* The same steps, each after the one before it in its chain; or, with barriers, each stage after
+ * the whole stage before it, as in a bulk-synchronous program. */
+static inline void flow_graph(struct graph *graph, uint64_t seed, bool barriers) {
+    uint32_t barrier = 0;
+    for (uint32_t place = 0; place < FLOW_LENGTH; ++place) {
+        uint32_t first = graph->run.task_count;
+        for (uint32_t chain = 0; chain < FLOW_CHAINS; ++chain) {
+            uint32_t task = graph_task(graph, flow_time(seed, chain, place));
+            if (place > 0) {
+                graph_edge(graph, barriers ? barrier : task - FLOW_CHAINS, task);
+            }
+        }
+        if (barriers) {
+            barrier = graph_task(graph, 0);
+            for (uint32_t chain = 0; chain < FLOW_CHAINS; ++chain) {
+                graph_edge(graph, first + chain, barrier);
+            }
+        }
+    }
+}
+
+static inline bool flow_run(struct scenario *s, uint64_t seed, bool barriers, uint64_t *sum) {
+    struct graph graph = {.full = false};
+    struct run_result result;
+    flow_graph(&graph, seed, barriers);
+    bool good = graph_seal(s, &graph) && graph_play(s, &graph, FLOW_AGENTS, POLICY_FIFO, &result);
+    *sum += good ? result.makespan / MS : 0;
+    input_run_free(&graph.run);
+    return good;
+}
+
+static inline bool play_dataflow(struct scenario *s) {
+    uint64_t barriers = 0, dataflow = 0;
+    for (uint64_t i = 0; i < FLOW_SEEDS; ++i) {
+        if (!flow_run(s, s->seed + i, true, &barriers) ||
+            !flow_run(s, s->seed + i, false, &dataflow)) {
+            return false;
+        }
+    }
+    scenario_add(s, "bsp_makespan", barriers / FLOW_SEEDS);
+    scenario_add(s, "dataflow_makespan", dataflow / FLOW_SEEDS);
+    return true;
+}
+
+/*
+ * ---- critical_path: the swarm of one stage, uneven chains, on 48 agents ----------------------
+ *
+ * Played twice: with chains that know nothing of each other, and, in the keys that begin with
+ * linked, with steps that in one of ten cases also wait for a random step of another chain.
+ */
+
+enum { PATH_SEEDS = 8, PATH_CHAINS = 300, PATH_STEPS = 4000, PATH_AGENTS = 48 };
+
+/* Lengths of the chains: in proportion to LN(1, .5), at least 1, together about PATH_STEPS. */
+static inline void path_lengths(uint64_t seed, uint32_t *lengths) {
+    struct draws d = {seed, 2, 0};
+    double weight[PATH_CHAINS], sum = 0;
+    for (uint32_t a = 0; a < PATH_CHAINS; ++a) {
+        weight[a] = draw_lognormal(&d, 1, 0.5);
+        sum += weight[a];
+    }
+    for (uint32_t a = 0; a < PATH_CHAINS; ++a) {
+        double length = floor(weight[a] * PATH_STEPS / sum + 0.5);
+        lengths[a] = length < 1 ? 1 : (uint32_t)length;
+    }
+}
+
+/* What other chains may wait for: three of ten steps. */
+struct path_pool {
+    uint32_t steps[2 * PATH_STEPS];
+    uint32_t count;
+};
+
+static inline void path_link(struct graph *graph, struct path_pool *pool, struct draws *luck,
+                             uint32_t task) {
+    if (pool->count > 0 && draw_even(luck) < 0.1) {
+        uint32_t other = pool->steps[(uint32_t)(draw_even(luck) * pool->count)];
+        graph_edge(graph, other, task);
+    }
+    if (draw_even(luck) < 0.3 && pool->count < 2 * PATH_STEPS) {
+        pool->steps[pool->count++] = task;
+    }
+}
+
+/* A coordinator, the chains one after the other, a join behind all their ends. */
+static inline void path_graph(struct graph *graph, uint64_t seed, bool linked) {
+    static struct path_pool pool;
+    uint32_t lengths[PATH_CHAINS], ends[PATH_CHAINS];
+    struct draws d = {seed, 3, 0}, luck = {seed, 4, 0};
+    pool.count = 0;
+    path_lengths(seed, lengths);
+    uint32_t coordinator = graph_task(graph, draw_time(&d, 5, 0.3));
+    for (uint32_t a = 0; a < PATH_CHAINS; ++a) {
+        ends[a] = coordinator;
+        for (uint32_t k = 0; k < lengths[a]; ++k) {
+            uint32_t task = graph_task(graph, draw_time(&d, 10, 0.7));
+            graph_edge(graph, ends[a], task);
+            if (linked) {
+                path_link(graph, &pool, &luck, task);
+            }
+            ends[a] = task;
+        }
+    }
+    uint32_t join = graph_task(graph, draw_time(&d, 8, 0.3));
+    for (uint32_t a = 0; a < PATH_CHAINS; ++a) {
+        graph_edge(graph, ends[a], join);
+    }
+}
+
+enum { PATH_ORDERS = 3 };
+
+/* Sums over the block, in ms: of the makespans by order, and of the larger of critical path and
+ * work by agent. */
+struct path_sums {
+    uint64_t makespan[PATH_ORDERS];
+    uint64_t bound;
+};
+
+static inline bool path_run(struct scenario *s, uint64_t seed, bool linked,
+                            struct path_sums *sums) {
+    static const enum policy policies[PATH_ORDERS] = {POLICY_FIFO, POLICY_HOPS,
+                                                      POLICY_CRITICAL_PATH};
+    struct graph graph = {.full = false};
+    struct run_result result = {.makespan = 0};
+    path_graph(&graph, seed, linked);
+    bool good = graph_seal(s, &graph);
+    for (uint32_t i = 0; i < PATH_ORDERS && good; ++i) {
+        good = graph_play(s, &graph, PATH_AGENTS, policies[i], &result);
+        sums->makespan[i] += good ? result.makespan / MS : 0;
+    }
+    uint64_t share = result.work / PATH_AGENTS;
+    sums->bound += (share > result.critical_path ? share : result.critical_path) / MS;
+    input_run_free(&graph.run);
+    return good;
+}
+
+static inline bool play_critical_path(struct scenario *s) {
+    static const char *const keys[2][PATH_ORDERS + 1] = {
+        {"fifo", "hops", "exact", "lower_bound"},
+        {"linked_fifo", "linked_hops", "linked_exact", "linked_lower_bound"}};
+    for (uint32_t linked = 0; linked < 2; ++linked) {
+        struct path_sums sums = {.bound = 0};
+        for (uint64_t i = 0; i < PATH_SEEDS; ++i) {
+            if (!path_run(s, s->seed + i, linked != 0, &sums)) {
+                return false;
+            }
+        }
+        for (uint32_t i = 0; i < PATH_ORDERS; ++i) {
+            scenario_add(s, keys[linked][i], sums.makespan[i] / PATH_SEEDS);
+        }
+        scenario_add(s, keys[linked][PATH_ORDERS], sums.bound / PATH_SEEDS);
+    }
+    return true;
+}
+
+#endif

@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""test_scenario.py SCENARIO: the program tests/scenario.c, from outside.
+
+Each scenario is played for two blocks of seeds. Its keys are fixed, its values must keep the
+promise of the policy that it plays, and the same seed must give the same bytes. The expected
+ranges come from simulations that share no code with the library. TAP; run from anywhere.
+"""
+import json
+import os
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+DATA = os.path.join(os.environ.get("SWARM_SHARED", os.path.join(HERE, "..", "..", "shared")),
+                    "data")
+SCENARIO = ""
+BLOCKS = [1, 1001]
+
+
+def within(value, low, high):
+    """Whether low <= value <= high; says so when not."""
+    if not low <= value <= high:
+        raise AssertionError(f"{value:.4f} is not in {low} .. {high}")
+
+
+def dataflow(v):
+    """Barriers take 2.34 to 2.41 times as long; another generator may be a tenth off."""
+    within(v["bsp_makespan"] / v["dataflow_makespan"], 2.2, 2.65)
+
+
+def critical_path(v):
+    """By hops at least 22 % below first come where chains are linked; 17 to 22 % where not."""
+    within(1 - v["linked_hops"] / v["linked_fifo"], 0.22, 0.31)
+    within(1 - v["linked_exact"] / v["linked_fifo"], 0.227, 0.32)
+    within(1 - v["hops"] / v["fifo"], 0.15, 0.24)
+    within(v["linked_hops"] / v["linked_lower_bound"], 1, 1.06)
+    within(v["exact"] / v["lower_bound"], 1, 1.04)
+
+
+def cancel(v):
+    """A million steps, hundreds of them at work, and nothing starts afterwards."""
+    within(v["nodes"], 1000000, 2000000)
+    within(v["dispatched_before"], 300, v["nodes"])
+    within(v["dispatched_after_cancel"], 0, 0)
+
+
+def cache_fleet(v):
+    """First come, first served: exact values of an independent simulation."""
+    assert v["lower_bound"] == 576230 and v["makespan"] == 756525
+    assert v["hit_ppm"] == 321778 * 1000000 // 6552924
+
+
+SCENARIOS = {
+    "cache_fleet": (cache_fleet, "hit_ppm makespan lower_bound",
+                    "agentsessions/sessions.txt"),
+    "cancel": (cancel, "nodes dispatched_after_cancel", None),
+    "critical_path": (critical_path, "fifo hops exact lower_bound", None),
+    "dataflow": (dataflow, "bsp_makespan dataflow_makespan", None),
+}
+
+
+def run(*words):
+    """(exit status, stdout, stderr)."""
+    done = subprocess.run([SCENARIO, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          stdin=subprocess.DEVNULL, check=False, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+def play(name, seed, source):
+    """The values of one block, played twice and printed in both forms."""
+    words = [name, "--seed", str(seed)] + (["--input", source] if source else [])
+    code, text, errors = run(*words, "--json")
+    assert code == 0, errors
+    assert run(*words, "--json") == (0, text, ""), "the same seed gives other bytes"
+    values = json.loads(text)
+    assert values["scenario"] == name and values["seed"] == seed
+    return values
+
+
+def check_table(name, source, values):
+    """Without --json the same values stand in a readable table."""
+    code, text, _ = run(name, "--seed", str(values["seed"]),
+                        *(["--input", source] if source else []))
+    assert code == 0
+    found = dict(line.split() for line in text.splitlines()[1:])
+    for key, value in found.items():
+        assert values[key] == int(value), key
+    assert len(found) == len(values) - 2
+
+
+def check_scenario(name):
+    """All blocks of one; None, or why it was skipped."""
+    promise, keys, source = SCENARIOS[name]
+    if source is not None:
+        source = os.path.join(DATA, source)
+        if not os.path.exists(source):
+            return "shared is missing: no " + source
+    for seed in BLOCKS if source is None else BLOCKS[:1]:
+        values = play(name, seed, source)
+        for key in keys.split():
+            assert type(values[key]) is int and values[key] >= 0, key
+        promise(values)
+    check_table(name, source, values)
+    return None
+
+
+def check_usage():
+    """Exit 2 and a list of names for wrong usage; 1 for an input that cannot be read."""
+    wrong = [[], ["--json"], ["nonesuch"], ["dataflow", "--seed"], ["dataflow", "--seed", "x"],
+             ["dataflow", "--seed", "-1"], ["dataflow", "--seed", "18446744073709551616"],
+             ["dataflow", "cancel"], ["dataflow", "--verbose"], ["dataflow", "--input"],
+             ["dataflow", "--input", "x"]]
+    for words in wrong:
+        code, text, errors = run(*words)
+        assert code == 2 and text == "", words
+        for name in SCENARIOS:
+            assert name in errors, words
+    for bad in (HERE, os.path.join(HERE, "nonesuch"), os.path.join(HERE, "test_scenario.py"),
+                os.path.join(HERE, "data", "tiny.dag")):
+        code, text, errors = run("cache_fleet", "--input", bad)
+        assert code == 1 and text == "" and "SWARM_E_" in errors, (bad, code, text, errors)
+
+
+def check_listed():
+    """Every scenario of the program has a row here."""
+    listed = [line.split()[0] for line in run()[2].splitlines() if line.startswith("  ")]
+    assert listed == sorted(SCENARIOS), listed
+
+
+def main():
+    """Runs everything and prints TAP."""
+    global SCENARIO
+    SCENARIO = os.path.abspath(sys.argv[1])
+    tests = [(name, lambda name=name: check_scenario(name)) for name in SCENARIOS]
+    tests += [("usage", check_usage), ("listed", check_listed)]
+    bad = 0
+    for number, (name, test) in enumerate(tests, 1):
+        skipped = None
+        try:
+            skipped = test()
+            good = True
+        except AssertionError as wrong:
+            good = False
+            print(f"# {name}: {wrong}")
+        bad += not good
+        skip = f" # SKIP {skipped}" if skipped else ""
+        print(f"{'' if good else 'not '}ok {number} - {name}{skip}")
+    print(f"1..{len(tests)}")
+    return bad != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
