@@ -315,7 +315,7 @@ typedef struct swarm_config {
     uint32_t inputs_max;    /* edges into steps that read their inputs; default tracked_max */
     uint32_t agents_max;    /* default 512 */
     uint32_t profiles_max;  /* default 64, at most 256 */
-    uint32_t skills_max;    /* distinct skill names; default 64, at most 256 */
+    uint32_t skills_max;    /* skill names that profiles have; default 64, at most 256 */
     uint32_t permits_max;   /* default 64 */
     uint32_t demands_max;   /* distinct sets of requirements alive; default 1,024 */
     uint32_t backends_max;  /* default 16 */
@@ -626,8 +626,9 @@ enum {
 typedef struct swarm_step_spec {
     const void *payload;       /* opaque; see MEMORY above for how long it is borrowed */
     size_t payload_size;       /* in bytes; 0: the backend knows, as with a C string */
-    const char *const *skills; /* all of them are required; each must have been named by a profile
-                                  before, else the step ends NO_AGENT; may be null */
+    const char *const *skills; /* all of them are required; profiles may name them later, but of
+                                  names that no profile has named yet only 256 - skills_max are
+                                  remembered: a step with one more ends NO_AGENT; may be null */
     const swarm_need *needs;   /* permits; may be null */
     swarm_agent agent;         /* this agent and no other; null: any that fits */
     swarm_function function;   /* null: an agent step; else a call step (no skills, needs, agent) */

@@ -17,6 +17,7 @@
 #include "dispatch/agent.c"
 #include "dispatch/demand.c"
 #include "dispatch/order.c"
+#include "dispatch/skill.c"
 
 #include "record/event.c"
 #include "record/log.c"

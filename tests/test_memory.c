@@ -165,16 +165,16 @@ TEST(default_size) {
 /* More of anything never takes less memory, and each limit is paid for. */
 TEST(sizes_grow) {
     static const size_t fields[] = {
-        offsetof(swarm_config, workers_max),  offsetof(swarm_config, runs_max),
-        offsetof(swarm_config, steps_max),    offsetof(swarm_config, edges_max),
-        offsetof(swarm_config, tracked_max),  offsetof(swarm_config, delays_max),
-        offsetof(swarm_config, inputs_max),   offsetof(swarm_config, agents_max),
-        offsetof(swarm_config, profiles_max), offsetof(swarm_config, skills_max),
-        offsetof(swarm_config, permits_max),  offsetof(swarm_config, demands_max),
-        offsetof(swarm_config, backends_max), offsetof(swarm_config, functions_max),
-        offsetof(swarm_config, inflight_max), offsetof(swarm_config, scopes_max),
-        offsetof(swarm_config, plans_max),    offsetof(swarm_config, ranges_max),
-        offsetof(swarm_config, deque_size),   offsetof(swarm_config, commands_max)};
+        offsetof(swarm_config, workers_max),   offsetof(swarm_config, runs_max),
+        offsetof(swarm_config, steps_max),     offsetof(swarm_config, edges_max),
+        offsetof(swarm_config, tracked_max),   offsetof(swarm_config, delays_max),
+        offsetof(swarm_config, inputs_max),    offsetof(swarm_config, agents_max),
+        offsetof(swarm_config, profiles_max),  offsetof(swarm_config, permits_max),
+        offsetof(swarm_config, demands_max),   offsetof(swarm_config, backends_max),
+        offsetof(swarm_config, functions_max), offsetof(swarm_config, inflight_max),
+        offsetof(swarm_config, scopes_max),    offsetof(swarm_config, plans_max),
+        offsetof(swarm_config, ranges_max),    offsetof(swarm_config, deque_size),
+        offsetof(swarm_config, commands_max)};
     swarm_config one = config_with(NULL);
     const uint32_t small = 16, large = 256;
     size_t before = 0, after = 0;

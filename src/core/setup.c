@@ -133,7 +133,7 @@ static void layout_agents(struct dispatch *d, struct arena *arena, const swarm_c
     d->attempts = CARVE(arena, c->inflight_max, struct attempt);
     d->attempts_free.links = CARVE(arena, c->inflight_max, uint32_t);
     d->runs = CARVE(arena, c->runs_max, struct run);
-    d->skills = CARVE(arena, c->skills_max, uint64_t);
+    d->skills = CARVE(arena, SKILLS_LIMIT, atomic_u64);
 }
 
 static void layout_core(swarm *sw, struct arena *arena, const swarm_config *c) {
@@ -217,6 +217,9 @@ static void start_dispatch(swarm *sw) {
     slots_init(&d->inputs_free, d->inputs_free.links, c->inputs_max);
     slots_init(&d->attempts_free, d->attempts_free.links, c->inflight_max);
     start_lists(d, c);
+    for (uint32_t i = 0; i < SKILLS_LIMIT; i++) {
+        ATOMIC_STORE(&d->skills[i], 0, relaxed);
+    }
     for (uint32_t i = 0; i < c->inflight_max; i++) {
         ATOMIC_STORE(&d->attempts[i].word, attempt_word(0, ATTEMPT_FREE), relaxed);
     }

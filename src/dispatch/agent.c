@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent.h"
+#include "skill.h"
 
 #include <string.h>
 
@@ -68,43 +69,16 @@ static bool profile_check(const struct dispatch *d, const swarm_profile_spec *sp
     return true;
 }
 
-/* Index of the skill among `count`, added behind them if it is new. */
-static uint32_t skill_index(struct dispatch *d, const char *name, uint32_t *count) {
-    uint64_t digest = hash_text64(name);
-
-    for (uint32_t i = 0; i < *count; i++) {
-        if (d->skills[i] == digest) {
-            return i;
-        }
-    }
-    if (*count == d->config->skills_max) {
-        return NONE32;
-    }
-    d->skills[*count] = digest;
-    return (*count)++;
-}
-
-/* New names are written behind the published ones and published together, or not at all. */
 static bool profile_skills(struct dispatch *d, const swarm_profile_spec *spec,
                            struct skill_set *out_set, swarm_error *out_error) {
-    uint32_t count = ATOMIC_LOAD(&d->skills_count, relaxed); /* only the turn writes it */
+    swarm_status status = swarm__skills_name(d, spec, out_set);
 
-    memset(out_set, 0, sizeof *out_set);
-    for (uint32_t i = 0; i < spec->skills_count; i++) {
-        uint32_t skill = spec->skills[i] == NULL ? NONE32 : skill_index(d, spec->skills[i], &count);
-
-        if (skill == NONE32) {
-            bool full = spec->skills[i] != NULL;
-
-            swarm__refuse(out_error, full ? SWARM_E_FULL : SWARM_E_INVALID,
-                          full ? "profile: raise config.skills_max" : "profile: a null skill");
-            return false;
-        }
-        set_add(out_set, skill);
+    if (status != SWARM_OK) {
+        swarm__refuse(out_error, status,
+                      status == SWARM_E_FULL ? "profile: raise config.skills_max"
+                                             : "profile: a null skill");
     }
-    /* Release: pairs with the acquire load of skill_find in demand.c. */
-    ATOMIC_STORE(&d->skills_count, count, release);
-    return true;
+    return status == SWARM_OK;
 }
 
 uint32_t swarm__profile_add(struct dispatch *d, const swarm_profile_spec *spec,

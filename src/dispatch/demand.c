@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "demand.h"
+#include "skill.h"
 
 #include <string.h>
 
@@ -18,27 +19,13 @@ uint32_t swarm__demand_new(struct dispatch *d) {
     return index;
 }
 
-/* Linear: there are few skills, and they lie side by side. */
-static uint32_t skill_find(const struct dispatch *d, uint64_t name) {
-    SWARM_ASSERT(name != 0);
-    /* Acquire: pairs with the release store of swarm__profile_skills, so the digest is there. */
-    uint32_t count = ATOMIC_LOAD(&d->skills_count, acquire);
-
-    for (uint32_t i = 0; i < count; i++) {
-        if (d->skills[i] == name) {
-            return i;
-        }
-    }
-    return NONE32;
-}
-
 void swarm__demand_skills(struct dispatch *d, uint32_t demand, const char *const *names,
                           uint32_t count) {
     SWARM_ASSERT(names != NULL || count == 0);
     SWARM_ASSERT(!d->demands[demand].interned);
     for (uint32_t i = 0; i < count; i++) {
         uint64_t name = hash_text64(names[i]);
-        uint32_t skill = skill_find(d, name);
+        uint32_t skill = swarm__skill_wish(d, name);
 
         if (skill == NONE32) {
             d->demands[demand].unknown_skill = true;

@@ -12,8 +12,7 @@
  * that fills a plan. */
 uint32_t swarm__demand_new(struct dispatch *d);
 
-/* Fills skills and digest of a private demand from names; what no profile has named is
- * remembered as unknown. Any thread that fills a plan. */
+/* Fills skills and digest of a private demand from names. Any thread that fills a plan. */
 void swarm__demand_skills(struct dispatch *d, uint32_t demand, const char *const *names,
                           uint32_t count);
 

@@ -32,6 +32,7 @@
 
 #define NEEDS_MAX 8
 #define SKILL_WORDS 4 /* 256 skills, 256 profiles */
+#define SKILLS_LIMIT (64 * SKILL_WORDS)
 
 struct skill_set {
     uint64_t word[SKILL_WORDS];
@@ -112,7 +113,7 @@ struct demand {
     uint32_t chain;      /* hash chain */
     uint32_t list;       /* waiting list it is on, or NONE32 */
     uint32_t next, previous;
-    bool unknown_skill; /* requires a skill that no profile has named */
+    bool unknown_skill; /* requires a skill that could not be remembered */
     bool interned;
 };
 
@@ -229,13 +230,16 @@ struct dispatch {
     struct attempt *attempts;
     struct slots attempts_free;
     struct run *runs;
-    uint64_t *skills;               /* digests of names */
+    atomic_u64 *skills;             /* digests of names, see skill.h */
     struct heap_node *timer_nodes;  /* tracked, attempts, delays, backends */
     uint32_t timers;                /* root */
     uint32_t demands_ready;         /* root of the heap of demands that may start their head */
     uint32_t demand_mask, key_mask; /* chains - 1 */
     uint32_t profiles_version;
-    atomic_u32 skills_count, agents_count, permits_count; /* any thread reads, the turn adds */
+    atomic_u32 agents_count, permits_count; /* any thread reads, the turn adds */
+    atomic_u32 skills_wished;               /* names that steps have asked for and no profile has */
+    uint32_t skills_count;                  /* named by profiles */
+    struct skill_set skills_named;
     uint32_t profiles_count, backends_count;
     uint32_t requests_first, requests_last; /* queue of attempts */
     uint32_t releases_first, releases_last; /* list of tracked steps with a RELEASE to take */

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include "skill.h"
+
+#include <string.h>
+
+/* Linear: there are few skills, and they lie side by side. */
+static uint32_t skill_find(struct dispatch *d, uint64_t name) {
+    SWARM_ASSERT(name != 0);
+    for (uint32_t i = 0; i < SKILLS_LIMIT; i++) {
+        /* Relaxed: a digest stands for itself, nothing lies behind it. */
+        uint64_t there = ATOMIC_LOAD(&d->skills[i], relaxed);
+
+        if (there == name || there == 0) {
+            return there == 0 ? NONE32 : i;
+        }
+    }
+    return NONE32;
+}
+
+/* The place of the name, which is filled now if it was not; *out_new: by this call. */
+static uint32_t skill_enter(struct dispatch *d, uint64_t name, bool *out_new) {
+    *out_new = false;
+    for (uint32_t i = 0; i < SKILLS_LIMIT; i++) {
+        uint64_t there = 0;
+
+        /* Relaxed, as above. Of two threads one fills the place, the other finds what it put. */
+        *out_new = ATOMIC_CAS(&d->skills[i], &there, name, relaxed, relaxed);
+        if (*out_new || there == name) {
+            return i;
+        }
+    }
+    SWARM_ASSERT(false); /* both kinds have been counted */
+    return NONE32;
+}
+
+static bool wish_begin(struct dispatch *d) {
+    uint32_t wished = ATOMIC_LOAD(&d->skills_wished, relaxed);
+
+    while (wished < SKILLS_LIMIT - d->config->skills_max) {
+        if (ATOMIC_CAS_WEAK(&d->skills_wished, &wished, wished + 1, relaxed, relaxed)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint32_t swarm__skill_wish(struct dispatch *d, uint64_t name) {
+    uint32_t skill = skill_find(d, name);
+    bool fresh;
+
+    if (skill != NONE32 || !wish_begin(d)) {
+        return skill;
+    }
+    skill = skill_enter(d, name, &fresh);
+    if (!fresh) { /* somebody was faster, and has counted it */
+        (void)ATOMIC_SUB(&d->skills_wished, 1, relaxed);
+    }
+    return skill;
+}
+
+/* Whether the profile's names that no profile has named yet fit; which they are is listed, each
+ * once. */
+static bool names_fit(struct dispatch *d, const swarm_profile_spec *spec) {
+    uint64_t fresh[SKILLS_LIMIT];
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < spec->skills_count; i++) {
+        uint64_t name = hash_text64(spec->skills[i]);
+        uint32_t skill = skill_find(d, name), at = 0;
+
+        if (skill != NONE32 && set_has(&d->skills_named, skill)) {
+            continue;
+        }
+        while (at < count && fresh[at] != name) {
+            at++;
+        }
+        if (at == count && count == d->config->skills_max - d->skills_count) {
+            return false;
+        }
+        fresh[at] = name;
+        count += at == count;
+    }
+    return true;
+}
+
+swarm_status swarm__skills_name(struct dispatch *d, const swarm_profile_spec *spec,
+                                struct skill_set *out_set) {
+    memset(out_set, 0, sizeof *out_set);
+    for (uint32_t i = 0; i < spec->skills_count; i++) {
+        if (spec->skills[i] == NULL) {
+            return SWARM_E_INVALID;
+        }
+    }
+    if (!names_fit(d, spec)) {
+        return SWARM_E_FULL;
+    }
+    for (uint32_t i = 0; i < spec->skills_count; i++) {
+        bool fresh;
+        uint32_t skill = skill_enter(d, hash_text64(spec->skills[i]), &fresh);
+
+        if (!set_has(&d->skills_named, skill)) {
+            set_add(&d->skills_named, skill);
+            d->skills_count++;
+            if (!fresh) { /* a step's wish has come true: it counts here now */
+                (void)ATOMIC_SUB(&d->skills_wished, 1, relaxed);
+            }
+        }
+        set_add(out_set, skill);
+    }
+    SWARM_ASSERT(d->skills_count <= d->config->skills_max);
+    return SWARM_OK;
+}
