@@ -330,6 +330,9 @@ typedef struct swarm_config {
     uint32_t spin;          /* looks for work before a worker parks; default 200;
                                        SWARM_NONE: none */
     uint32_t commands_max;  /* cancels between two rounds; default 256 */
+    uint32_t guards_max;    /* live steps with one of the options that watch over attempts
+                                       (swarm_watch_spec and following); default 256 */
+    uint32_t asks_max;      /* questions without an answer; default 64 */
     uint32_t reserved;      /* 0 */
 } swarm_config;
 
@@ -607,6 +610,54 @@ typedef struct swarm_retry {
     uint32_t jitter_ppm;     /* at most 1,000,000; default 0 */
 } swarm_retry;
 
+/* Detectors: what watches over a step and its attempts. */
+enum {
+    SWARM_DETECT_NONE = 0,      /* none of them */
+    SWARM_DETECT_QUEUE = 1,     /* it waited too long for a start; ns */
+    SWARM_DETECT_RUN = 2,       /* the attempt ran too long; ns */
+    SWARM_DETECT_IDLE = 3,      /* the attempt made no progress for too long; ns */
+    SWARM_DETECT_DEADLINE = 4,  /* the step has not ended in time; ns */
+    SWARM_DETECT_LATE = 5,      /* the attempt will run too long if it goes on like this; ns */
+    SWARM_DETECT_REPEAT = 6,    /* the attempt said the same thing too often; times */
+    SWARM_DETECT_VALIDATOR = 7, /* the output was refused; what was asked of it */
+    SWARM_DETECT_RATE = 8,      /* too few tokens came; thousandths a second */
+    SWARM_DETECT_LEASE = 9      /* the agent gave no sign of life for too long; ns */
+};
+
+/* What a detector does when it fires. */
+enum {
+    SWARM_ACTION_NOTE = 1,    /* an event, nothing else */
+    SWARM_ACTION_GIVE_UP = 2, /* the attempt is given up, and counts as failed: see swarm_retry */
+    SWARM_ACTION_END = 3,     /* the step ends, TIMED_OUT */
+    SWARM_ACTION_HEDGE = 4    /* a second attempt is started */
+};
+
+/*
+ * Detectors of an agent step, each off unless it is set, each on its own. All of them count from
+ * the start of an attempt or from its last swarm_progress: time that a step was queued or held is
+ * never counted as running. Each fires once an attempt, in the first round at or after its
+ * threshold, with one DETECT event. An attempt that answers in the same instant wins. With a watch,
+ * queue_timeout_ns and run_timeout_ns of the step are detectors too.
+ */
+typedef struct swarm_watch_spec {
+    uint64_t idle_timeout_ns; /* IDLE: longest time without progress; the attempt is TIMED_OUT */
+    uint64_t lease_ns;        /* LEASE: the same, but the agent counts as gone: LOST */
+    uint64_t deadline_ns;     /* DEADLINE: longest time from when the step first became ready to
+                                 its end, all waits and attempts included */
+    uint64_t late_ns;         /* LATE: longest estimated running time. Fires while the attempt still
+                                 runs; only a note, unless the step has a hedge */
+    uint64_t tokens_expected; /* LATE: output tokens of a whole attempt; must be set with late_ns */
+    uint64_t rate_min_milli;  /* RATE: fewest thousandths of a token a second; TIMED_OUT */
+    uint64_t rate_window_ns;  /* RATE: measured once, over this time from the first token on;
+                                 default 10 s */
+    uint64_t size_min;        /* VALIDATOR: fewest bytes of an OK result; GARBAGE */
+    uint32_t confidence_min_ppm; /* VALIDATOR: least confidence of an OK result; GARBAGE */
+    uint32_t repeat_max;         /* REPEAT: pieces in a row with the same digest, 2 to 255, that are
+                                    too many; GARBAGE */
+    uint32_t notes;              /* bit SWARM_DETECT_x: that one only writes its event */
+    uint32_t reserved;           /* 0 */
+} swarm_watch_spec;
+
 /* Units of a permit that a step holds while an attempt of it is in flight. */
 typedef struct swarm_need {
     swarm_permit permit; /* which */
@@ -639,10 +690,11 @@ typedef struct swarm_step_spec {
     uint64_t queue_timeout_ns; /* longest wait from ready to start; default SWARM_NEVER */
     uint64_t run_timeout_ns;   /* longest time that one attempt runs; default SWARM_NEVER */
     swarm_retry retry;         /* agent steps only */
-    uint32_t skills_count;     /* names at `skills`; 0: it requires none */
-    uint32_t needs_count;      /* entries at `needs`, at most 8; 0: it needs none */
-    uint32_t priority;         /* 0..255; larger goes first, before the run's order; default 0 */
-    uint32_t flags;            /* SWARM_STEP_*, or 0 */
+    const swarm_watch_spec *watch; /* detectors; null: none. Agent steps only */
+    uint32_t skills_count;         /* names at `skills`; 0: it requires none */
+    uint32_t needs_count;          /* entries at `needs`, at most 8; 0: it needs none */
+    uint32_t priority; /* 0..255; larger goes first, before the run's order; default 0 */
+    uint32_t flags;    /* SWARM_STEP_*, or 0 */
 } swarm_step_spec;
 
 /* Adds a step. One that nobody in service can do when its turn comes ends FAILED with the reason
@@ -836,6 +888,16 @@ typedef struct swarm_completion {
  * three nothing was taken over. [any] */
 SWARM_API swarm_status swarm_complete(swarm *sw, const swarm_completion *completion);
 
+/*
+ * Reports progress of an attempt in flight: `bytes` and `tokens` that it produced since the last
+ * report, and the digest of this piece of output (0: none). All zero is a heartbeat. Reports that
+ * come between two rounds are taken together, as one PROGRESS event: once a second is often enough
+ * for most. Sums stop at 2^48 - 1. STALE: no such attempt, it has been answered, or its START was
+ * not taken; then nothing has changed. [any]
+ */
+SWARM_API swarm_status swarm_progress(swarm *sw, swarm_attempt attempt, uint64_t bytes,
+                                      uint64_t tokens, uint64_t digest);
+
 /* When swarm_advance must be called again at the latest, in ns; SWARM_NEVER when only an event can
  * move anything; 0 when something waits to be applied now. [owner] */
 SWARM_API uint64_t swarm_next_deadline(swarm *sw);
@@ -934,14 +996,20 @@ enum {
     SWARM_EVENT_END = 9,   /* state, minus the reason */
     SWARM_EVENT_GIVE_UP =
         10, /* attempt number, epoch, minus the reason: the attempt is superseded */
-    SWARM_EVENT_FENCED = 11,  /* attempt number, epoch, outcome, input, cached and output tokens,
+    SWARM_EVENT_FENCED = 11,   /* attempt number, epoch, outcome, input, cached and output tokens,
                                   cost_nano: a late answer; none within the grace (LOST); given
                                   up before its START was taken (REFUSED) */
-    SWARM_EVENT_HOLD = 12,    /* backend id, until_ns: a backend is held */
-    SWARM_EVENT_CANCEL = 13,  /* 1 step, 2 subtree, 3 run, 4 agent; its id */
-    SWARM_EVENT_CLOSE = 14,   /* 1 when the run was cancelled, else 0 */
-    SWARM_EVENT_RUN_END = 15, /* ok, failed, timed_out, cancelled, skipped, budget, attempts */
-    SWARM_EVENT_LIMITS = 16   /* steps_max, attempts_max */
+    SWARM_EVENT_HOLD = 12,     /* backend id, until_ns: a backend is held */
+    SWARM_EVENT_CANCEL = 13,   /* 1 step, 2 subtree, 3 run, 4 agent; its id */
+    SWARM_EVENT_CLOSE = 14,    /* 1 when the run was cancelled, else 0 */
+    SWARM_EVENT_RUN_END = 15,  /* ok, failed, timed_out, cancelled, skipped, budget, attempts */
+    SWARM_EVENT_LIMITS = 16,   /* steps_max, attempts_max */
+    SWARM_EVENT_PROGRESS = 30, /* attempt number, epoch, bytes and tokens so far, most repetitions,
+                                  all that came since the last round */
+    SWARM_EVENT_DETECT = 31,   /* SWARM_DETECT_*, threshold, observed, SWARM_ACTION_*, attempt
+                                  number (0: the step) */
+    SWARM_EVENT_GUARD = 39     /* part of an option of the step, then its numbers in the order of
+                                  the spec: watch 1 (from idle_timeout_ns), 2 (from size_min) */
 };
 
 /* One event, decoded. */

@@ -28,6 +28,7 @@
 #include "core/call.c"
 #include "core/cancel.c"
 #include "core/drive.c"
+#include "core/guard.c"
 #include "core/invariant.c"
 #include "core/plan.c"
 #include "core/query.c"
@@ -36,3 +37,4 @@
 #include "core/step.c"
 #include "core/text.c"
 #include "core/turn.c"
+#include "core/watch.c"

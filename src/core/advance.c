@@ -10,12 +10,16 @@ static bool is_command(uint32_t item) {
     return (item & ITEM_COMMAND) == ITEM_COMMAND;
 }
 
+static bool is_pulse(uint32_t item) {
+    return (item & (ITEM_PULSE | ITEM_POISONED)) == ITEM_PULSE;
+}
+
 struct arrival_key {
     uint64_t kind, ordinal, run, rest;
 };
 
-/* 0 completions, 1 ready steps; commands by theirs. A plain call step that dispatch has not seen
- * stands behind the step that it descends from, by its lineage. */
+/* 0 completions, 1 ready steps, 2 progress; commands by theirs. A plain call step that dispatch has
+ * not seen stands behind the step that it descends from, by its lineage. */
 static struct arrival_key key_of(const swarm *sw, uint32_t item) {
     const struct dispatch *d = &sw->dispatch;
     const struct graph *graph = &sw->graph;
@@ -23,7 +27,7 @@ static struct arrival_key key_of(const swarm *sw, uint32_t item) {
     struct arrival_key key = {0, 0, 0, 0};
 
     if (is_command(item)) {
-        const struct command *command = &sw->commands[slot];
+        const struct command *command = &sw->commands[item & ITEM_INDEX];
 
         key.kind = command->kind;
         key.ordinal = command->ordinal;
@@ -31,8 +35,9 @@ static struct arrival_key key_of(const swarm *sw, uint32_t item) {
         return key;
     }
     if ((item & ITEM_ATTEMPT) != 0) {
-        const struct attempt *attempt = &d->attempts[slot];
+        const struct attempt *attempt = &d->attempts[item & ITEM_INDEX];
 
+        key.kind = is_pulse(item) ? 2 : 0;
         key.ordinal = attempt->ordinal;
         key.run = d->runs[attempt->run].number;
         key.rest = (uint64_t)attempt->number << 32 | attempt->epoch;
@@ -61,20 +66,26 @@ static bool before(const swarm *sw, uint32_t a, uint32_t b) {
     return x.run != y.run ? x.run < y.run : x.rest < y.rest;
 }
 
-static uint32_t item_next(const swarm *sw, uint32_t item) {
+/* Where an item that is no step keeps its link. */
+static uint32_t *link_of(const swarm *sw, uint32_t item) {
+    uint32_t index = item & ITEM_INDEX;
+
     if (is_command(item)) {
-        return sw->commands[item & ~ITEM_COMMAND].next;
+        return &sw->commands[index].next;
     }
+    return is_pulse(item) ? &sw->dispatch.pulses[index].next
+                          : &sw->dispatch.attempts[index].arrived_next;
+}
+
+static uint32_t item_next(const swarm *sw, uint32_t item) {
     return (item & ITEM_ATTEMPT) != 0
-               ? sw->dispatch.attempts[item & ~ITEM_ATTEMPT].arrived_next
+               ? *link_of(sw, item)
                : ATOMIC_LOAD(&sw->graph.pending[item & ~ITEM_POISONED], relaxed);
 }
 
 static void item_link(swarm *sw, uint32_t item, uint32_t next) {
-    if (is_command(item)) {
-        sw->commands[item & ~ITEM_COMMAND].next = next;
-    } else if ((item & ITEM_ATTEMPT) != 0) {
-        sw->dispatch.attempts[item & ~ITEM_ATTEMPT].arrived_next = next;
+    if ((item & ITEM_ATTEMPT) != 0) {
+        *link_of(sw, item) = next;
     } else {
         ATOMIC_STORE(&sw->graph.pending[item & ~ITEM_POISONED], next, relaxed);
     }
@@ -141,6 +152,17 @@ static uint32_t collect_attempts(swarm *sw, uint32_t list) {
     return list;
 }
 
+static uint32_t collect_pulses(swarm *sw, uint32_t list) {
+    for (uint32_t index = mailbox_take(&sw->pulses_box); index != NONE32;
+         index = mailbox_take(&sw->pulses_box)) {
+        if (swarm__pulse_collected(sw, index)) {
+            item_link(sw, index | ITEM_PULSE, list);
+            list = index | ITEM_PULSE;
+        }
+    }
+    return list;
+}
+
 static uint32_t collect_commands(swarm *sw) {
     uint32_t list = NONE32;
 
@@ -176,7 +198,8 @@ static void round_begin(swarm *sw, uint64_t now_ns) {
      * flag goes down before the look, so a post that the look misses raises it again. */
     (void)ATOMIC_AND(&sw->turn, ~TURN_PENDING, acquire);
     sw->round.commands = sort(sw, collect_commands(sw));
-    sw->round.arrivals = sort(sw, collect_slots(sw, collect_attempts(sw, NONE32)));
+    sw->round.arrivals =
+        sort(sw, collect_slots(sw, collect_pulses(sw, collect_attempts(sw, NONE32))));
     sw->round.phase = ROUND_APPLY;
     sw->round.changed = false;
 }
@@ -189,7 +212,11 @@ static bool arrival_one(swarm *sw) {
 
     if ((item & ITEM_ATTEMPT) != 0) {
         sw->round.arrivals = item_next(sw, item);
-        swarm__attempt_answered(sw, slot);
+        if (is_pulse(item)) {
+            swarm__pulse_applied(sw, item & ITEM_INDEX);
+        } else {
+            swarm__attempt_answered(sw, slot);
+        }
         return true;
     }
     plan = swarm__plan_of_call(sw, slot);
@@ -210,6 +237,9 @@ static bool arrival_one(swarm *sw) {
 static void timer_of_step(swarm *sw, uint32_t tracked) {
     struct tracked *step = &sw->dispatch.tracked[tracked];
 
+    if (step->guard != NONE32 && swarm__guard_timer(sw, tracked)) {
+        return;
+    }
     if (step->state == SWARM_STEP_RUNNING) {
         swarm__attempt_give_up(sw, tracked, SWARM_E_TIMED_OUT);
         swarm__attempt_failed(sw, tracked, SWARM_OUTCOME_TIMED_OUT);
@@ -250,6 +280,15 @@ static void timer_of_edge(swarm *sw, uint32_t delay) {
     }
 }
 
+/* Of an attempt in flight: it is watched. Of one that was given up: its grace. */
+static void timer_of_try(swarm *sw, uint32_t attempt) {
+    if (sw->dispatch.attempts[attempt].tracked != NONE32) {
+        swarm__watch_timer(sw, attempt);
+    } else {
+        swarm__attempt_grace_over(sw, attempt);
+    }
+}
+
 static void timer_one(swarm *sw) {
     struct dispatch *d = &sw->dispatch;
     uint32_t timer = heap_pop(d->timer_nodes, &d->timers);
@@ -257,7 +296,7 @@ static void timer_one(swarm *sw) {
     if (timer < timer_of_attempt(d, 0)) {
         timer_of_step(sw, timer);
     } else if (timer < timer_of_delay(d, 0)) {
-        swarm__attempt_grace_over(sw, timer - timer_of_attempt(d, 0));
+        timer_of_try(sw, timer - timer_of_attempt(d, 0));
     } else if (timer < timer_of_backend(d, 0)) {
         timer_of_edge(sw, timer - timer_of_delay(d, 0));
     } else {

@@ -24,7 +24,8 @@ bool swarm__plan_room(swarm_plan *plan, bool *out_never) {
 
     if (plan->graph.tracked != 0) {
         bytes += (uint64_t)plan->graph.count * LOG_EVENT_MAX +
-                 (uint64_t)plan->graph.edges * LOG_EDGE_MAX;
+                 (uint64_t)plan->graph.edges * LOG_EDGE_MAX +
+                 (uint64_t)plan->guards * GUARD_EVENTS * LOG_EVENT_MAX;
     }
     return swarm__log_reserve_bytes(&plan->sw->log, plan->sw->now_ns, bytes, out_never);
 }
@@ -345,6 +346,9 @@ static void log_plan(swarm_plan *plan, uint64_t first) {
     for (uint32_t slot = NONE32;
          plan->graph.tracked != 0 && swarm__graph_plan_step(&plan->graph, &slot);) {
         log_step(sw, plan, slot, ordinal_of(plan, slot, first));
+        if (tracked_at(plan, slot) != NULL) {
+            swarm__guard_log(sw, tracked_at(plan, slot), ordinal_of(plan, slot, first));
+        }
         step_edges(plan, slot, first);
     }
 }
@@ -403,6 +407,15 @@ swarm_status swarm__plan_apply(swarm_plan *plan, swarm_error *out_error) {
     return SWARM_OK;
 }
 
+/* The record of a step that is not there after all. */
+void swarm__record_give(struct dispatch *d, uint32_t tracked) {
+    swarm__demand_let_go(d, d->tracked[tracked].demand);
+    if (d->tracked[tracked].guard != NONE32) {
+        swarm__guard_free(d, d->tracked[tracked].guard);
+    }
+    pool_push(&d->tracked_pool, tracked);
+}
+
 /* Dispatch's part of a plan that is not applied. On a worker too: a call step's plan has demands of
  * its own. */
 static void records_give(swarm_plan *plan) {
@@ -410,8 +423,7 @@ static void records_give(swarm_plan *plan) {
 
     for (uint32_t at = plan->records, next; at != NONE32; at = next) {
         next = d->tracked[at].run_next;
-        swarm__demand_let_go(d, d->tracked[at].demand);
-        pool_push(&d->tracked_pool, at);
+        swarm__record_give(d, at);
     }
     for (uint32_t at = plan->delays, next; at != NONE32; at = next) {
         next = d->delays[at].next;

@@ -50,6 +50,7 @@ static uint32_t attempt_fill(swarm *sw, uint32_t tracked, uint32_t agent) {
     attempt->run_key = d->runs[step->run].key;
     attempt->run_seed = d->runs[step->run].seed;
     attempt->step_key = step->key;
+    pulse_begin(&d->pulses[index], attempt_generation(d, index), sw->now_ns);
     return index;
 }
 
@@ -83,7 +84,9 @@ void swarm__attempt_start(swarm *sw, uint32_t tracked, uint32_t agent, int64_t s
     swarm__log(sw, SWARM_EVENT_START, step->run, step->ordinal, fields);
     d->attempts[step->attempt].frame = sw->log.number;
     attempt_request(d, step->attempt, ATTEMPT_WANTS_START);
-    if (step->run_timeout_ns != SWARM_NEVER) {
+    if (step->guard != NONE32) {
+        swarm__watch_begin(sw, tracked, step->attempt);
+    } else if (step->run_timeout_ns != SWARM_NEVER) {
         timer_arm(d, tracked, saturating_add64(sw->now_ns, step->run_timeout_ns), step->ordinal);
     }
 }
@@ -190,7 +193,12 @@ void swarm__attempt_failed(swarm *sw, uint32_t tracked, swarm_outcome outcome) {
 
     swarm__log(sw, SWARM_EVENT_RETRY, step->run, step->ordinal, fields);
     step->state = SWARM_STEP_HELD;
-    timer_arm(d, tracked, at_ns, step->ordinal);
+    if (step->guard != NONE32) {
+        d->guards[step->guard].wake_ns = at_ns;
+        swarm__guard_arm(sw, tracked);
+    } else {
+        timer_arm(d, tracked, at_ns, step->ordinal);
+    }
 }
 
 static void step_answered(swarm *sw, uint32_t tracked, struct attempt *attempt) {
@@ -204,6 +212,9 @@ static void step_answered(swarm *sw, uint32_t tracked, struct attempt *attempt) 
     timer_disarm(&sw->dispatch, tracked);
     sw->dispatch.runs[step->run].inflight--;
     swarm__demand_wake(&sw->dispatch, wait_of_run(&sw->dispatch, step->run));
+    if (outcome == SWARM_OUTCOME_OK && step->guard != NONE32) {
+        outcome = swarm__watch_result(sw, tracked, attempt);
+    }
     if (outcome == SWARM_OUTCOME_OK) {
         step->outcome = outcome;
         step->result = attempt->answer.result;

@@ -5,6 +5,8 @@
  *     advance.c   one round: what arrived is applied, timers fire, ready steps are dispatched
  *     step.c      a tracked step's way through its states, and what its end causes
  *     attempt.c   starting, answering, giving up an attempt; requests
+ *     guard.c     options that watch over a step's attempts: their record, and the step's timer
+ *     watch.c     progress, from any thread, and the detectors
  *     cancel.c    cancels, from any thread
  *     plan.c      plans: filling them
  *     apply.c     plans: admitting and applying them
@@ -27,8 +29,10 @@
 #include "../dispatch/agent.h"
 #include "../dispatch/attempt.h"
 #include "../dispatch/demand.h"
+#include "../dispatch/guard.h"
 #include "../dispatch/order.h"
 #include "../dispatch/permit.h"
+#include "../dispatch/pulse.h"
 #include "../dispatch/retry.h"
 #include "../dispatch/run.h"
 #include "../record/log.h"
@@ -45,6 +49,8 @@
 #define ITEM_ATTEMPT 0x80000000u
 #define ITEM_POISONED 0x40000000u
 #define ITEM_COMMAND (ITEM_ATTEMPT | ITEM_POISONED)
+#define ITEM_PULSE (ITEM_ATTEMPT | 0x20000000u) /* an attempt that reported progress */
+#define ITEM_INDEX 0x0fffffffu                  /* of an attempt or a command */
 
 struct swarm_plan {
     struct graph_plan graph; /* first: a plan is one */
@@ -55,6 +61,7 @@ struct swarm_plan {
     uint32_t records; /* of its tracked steps until it is applied, by run_next */
     uint32_t demand;  /* of a call step's plan: the last private one, or NONE32 */
     uint32_t readers; /* steps that list their inputs */
+    uint32_t guards;  /* steps with options that watch over their attempts */
     bool open;
 };
 
@@ -119,7 +126,8 @@ struct swarm {
     struct pool commands_pool;
     struct mailbox commands_box;
     struct mailbox attempts_box;
-    atomic_u32 commands_open; /* posted and not applied */
+    struct mailbox pulses_box; /* attempts that reported progress */
+    atomic_u32 commands_open;  /* posted and not applied */
     atomic_u32 turn;
     atomic_u32 stopping;          /* the threads of a drive should end */
     struct drive_thread *threads; /* one a worker index but 0 */
@@ -198,6 +206,40 @@ void swarm__attempt_grace_over(swarm *sw, uint32_t attempt);
 /* Tries the step again, or ends it, after a counted attempt that did not go well. */
 void swarm__attempt_failed(swarm *sw, uint32_t tracked, swarm_outcome outcome);
 
+/* ---- guard.c */
+
+/* Whether the step has options that watch over its attempts. */
+bool swarm__guard_wanted(const swarm_step_spec *spec);
+/* Checks the options of a step that watch over its attempts, and makes the record. False with the
+ * plan's error; NONE32 when it has none of them. Whoever fills the plan. */
+bool swarm__guard_new(swarm_plan *plan, const swarm_step_spec *spec, uint32_t *out_guard);
+/* The record goes back. Whoever filled the plan, or the turn. */
+void swarm__guard_free(struct dispatch *d, uint32_t guard);
+/* Makes the record as it was before the first attempt. */
+void swarm__guard_again(struct dispatch *d, uint32_t guard);
+/* The options go into the log: at most GUARD_EVENTS events. */
+void swarm__guard_log(swarm *sw, const struct tracked *step, uint64_t ordinal);
+/* Arms the step's timer for whatever comes first in its state. */
+void swarm__guard_arm(swarm *sw, uint32_t tracked);
+/* The step's timer: false when it was none of the guard's own, but the state's ordinary one. */
+bool swarm__guard_timer(swarm *sw, uint32_t tracked);
+
+/* ---- watch.c */
+
+/* An attempt of a guarded step starts. */
+void swarm__watch_begin(swarm *sw, uint32_t tracked, uint32_t attempt);
+/* The timer of an attempt that its step has not given up. */
+void swarm__watch_timer(swarm *sw, uint32_t attempt);
+/* An attempt says that it went well: OK, or GARBAGE if its result is refused. */
+swarm_outcome swarm__watch_result(swarm *sw, uint32_t tracked, const struct attempt *attempt);
+/* A detector of the step itself fires. */
+void swarm__watch_step(swarm *sw, uint32_t tracked, uint32_t detector, uint64_t threshold,
+                       uint64_t observed);
+/* Whether what was posted is still about an attempt that somebody waits for. */
+bool swarm__pulse_collected(swarm *sw, uint32_t attempt);
+/* Applies the progress that has come since the last round. */
+void swarm__pulse_applied(swarm *sw, uint32_t attempt);
+
 /* ---- cancel.c */
 
 /* Notes by what a posted command is sorted into its round. */
@@ -214,6 +256,8 @@ swarm_status swarm__plan_apply(swarm_plan *plan, swarm_error *out_error);
 /* Gives back everything that a plan has taken. */
 void swarm__plan_undo(swarm_plan *plan);
 void swarm__demand_let_go(struct dispatch *d, uint32_t demand);
+/* The record of a step that is not there after all goes back, with all that it holds. */
+void swarm__record_give(struct dispatch *d, uint32_t tracked);
 /* Whether the log has room for the plan's events; *out_never: not even when it is empty. */
 bool swarm__plan_room(swarm_plan *plan, bool *out_never);
 /* The record of a call step's plan goes back. A hook of the graph. */

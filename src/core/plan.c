@@ -37,6 +37,7 @@ static void plan_begin(swarm *sw, swarm_plan *plan, uint32_t run, uint32_t scope
     plan->records = NONE32;
     plan->demand = NONE32;
     plan->readers = 0;
+    plan->guards = 0;
     plan->value = 0;
     plan->open = true;
     swarm__graph_plan_open(&sw->graph, &plan->graph, scope, is_static);
@@ -132,10 +133,10 @@ static const char *spec_fault(const swarm_step_spec *spec) {
         ((spec->flags & SWARM_STEP_DETACHED) != 0 && (spec->flags & SWARM_STEP_KEPT) != 0)) {
         return "step: unknown flags, or both DETACHED and KEPT";
     }
-    if (is_call && (spec->skills_count != 0 || spec->needs_count != 0 || spec->agent.id != 0 ||
-                    spec->queue_timeout_ns != 0 || spec->run_timeout_ns != 0 ||
-                    spec->retry.attempts_max != 0)) {
-        return "step: a call step has no skills, needs, agent, timeouts or retries";
+    if (is_call && (swarm__guard_wanted(spec) || spec->skills_count != 0 ||
+                    spec->needs_count != 0 || spec->agent.id != 0 || spec->queue_timeout_ns != 0 ||
+                    spec->run_timeout_ns != 0 || spec->retry.attempts_max != 0)) {
+        return "step: a call step has no skills, needs, agent, timeouts, retries or detectors";
     }
     for (uint32_t i = 0; i < spec->skills_count; i++) {
         if (spec->skills[i] == NULL) {
@@ -230,6 +231,7 @@ static void tracked_fill(struct tracked *step, const swarm_step_spec *spec, uint
     step->inputs_first = NONE32;
     step->delays_first = NONE32;
     step->function = NONE32;
+    step->guard = NONE32;
 }
 
 /* Of a step that is not there after all. Whoever filled the plan: others' are never shared. */
@@ -258,6 +260,11 @@ static uint32_t tracked_new(swarm_plan *plan, const swarm_step_spec *spec) {
     }
     d->tracked[index].demand = demand_fill(plan, spec);
     if (d->tracked[index].demand == NONE32) {
+        pool_push(&d->tracked_pool, index);
+        return NONE32;
+    }
+    if (!swarm__guard_new(plan, spec, &d->tracked[index].guard)) {
+        swarm__demand_let_go(d, d->tracked[index].demand);
         pool_push(&d->tracked_pool, index);
         return NONE32;
     }
@@ -293,14 +300,14 @@ swarm_step swarm_step_add(swarm_plan *plan, const swarm_step_spec *spec) {
     slot = swarm__graph_plan_add(
         &plan->graph, spec->function.id == 0 ? 0 : (uint32_t)spec->function.id - 1, flags, tracked);
     if (slot == NONE32) {
-        swarm__demand_let_go(&plan->sw->dispatch, plan->sw->dispatch.tracked[tracked].demand);
-        pool_push(&plan->sw->dispatch.tracked_pool, tracked);
+        swarm__record_give(&plan->sw->dispatch, tracked);
         return none;
     }
     plan->sw->dispatch.tracked[tracked].slot = slot;
     plan->sw->dispatch.tracked[tracked].run_next = plan->records;
     plan->records = tracked;
     plan->readers += (spec->flags & SWARM_STEP_INPUTS) != 0;
+    plan->guards += plan->sw->dispatch.tracked[tracked].guard != NONE32;
     if (step_is_kept(plan, spec->flags)) {
         graph_keep(&plan->sw->graph, slot);
     }

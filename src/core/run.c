@@ -180,9 +180,12 @@ static bool results_returned(swarm *sw, struct run *run) {
     return run->releases == 0;
 }
 
-static void tracked_again(struct tracked *step) {
+static void tracked_again(struct dispatch *d, struct tracked *step) {
     const swarm_result nothing = {0};
 
+    if (step->guard != NONE32) {
+        swarm__guard_again(d, step->guard);
+    }
     step->result = nothing;
     step->state = SWARM_STEP_PENDING;
     step->reason = SWARM_OK;
@@ -223,7 +226,7 @@ swarm_status swarm_run_again(swarm *sw, swarm_run handle) {
     run->report.state = SWARM_RUN_CLOSED;
     run->started = true;
     for (uint32_t at = run->first; at != NONE32; at = sw->dispatch.tracked[at].run_next) {
-        tracked_again(&sw->dispatch.tracked[at]);
+        tracked_again(&sw->dispatch, &sw->dispatch.tracked[at]);
     }
     swarm__scope_open(&sw->graph, index, index, NONE32, SWARM_NEVER);
     swarm__graph_region_reset(&sw->graph, index);

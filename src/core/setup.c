@@ -51,6 +51,8 @@ static void fill_defaults(swarm_config *c) {
     set_default(&c->deque_size, 1024);
     set_default(&c->spin, 200);
     set_default(&c->commands_max, 256);
+    set_default(&c->guards_max, 256);
+    set_default(&c->asks_max, 64);
     c->spin = c->spin == SWARM_NONE ? 0 : c->spin;
 }
 
@@ -58,7 +60,7 @@ static bool counts_fit(const swarm_config *c) {
     const uint32_t counts[] = {c->runs_max,     c->tracked_max, c->delays_max,  c->inputs_max,
                                c->agents_max,   c->permits_max, c->demands_max, c->backends_max,
                                c->inflight_max, c->scopes_max,  c->plans_max,   c->ranges_max,
-                               c->commands_max};
+                               c->commands_max, c->guards_max,  c->asks_max};
 
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         if (counts[i] > COUNT_LIMIT) {
@@ -122,6 +124,8 @@ static void layout_tracked(struct dispatch *d, struct arena *arena, const swarm_
     d->key_chains = CARVE(arena, chains_for(c->tracked_max), uint32_t);
     d->timer_nodes = CARVE(arena, timers_of(c), struct heap_node);
     d->waiting = CARVE(arena, wait_lists(c), uint32_t);
+    d->guards = CARVE(arena, c->guards_max, struct guard);
+    d->guards_pool.links = CARVE(arena, c->guards_max, atomic_u32);
 }
 
 static void layout_agents(struct dispatch *d, struct arena *arena, const swarm_config *c) {
@@ -132,6 +136,7 @@ static void layout_agents(struct dispatch *d, struct arena *arena, const swarm_c
     d->backends = CARVE(arena, c->backends_max, struct backend);
     d->attempts = CARVE(arena, c->inflight_max, struct attempt);
     d->attempts_free.links = CARVE(arena, c->inflight_max, uint32_t);
+    d->pulses = CARVE(arena, c->inflight_max, struct pulse);
     d->runs = CARVE(arena, c->runs_max, struct run);
     d->skills = CARVE(arena, SKILLS_LIMIT, atomic_u64);
 }
@@ -144,6 +149,7 @@ static void layout_core(swarm *sw, struct arena *arena, const swarm_config *c) {
     sw->commands_pool.links = CARVE(arena, c->commands_max, atomic_u32);
     sw->commands_box.links = CARVE(arena, c->commands_max, atomic_u32);
     sw->attempts_box.links = CARVE(arena, c->inflight_max, atomic_u32);
+    sw->pulses_box.links = CARVE(arena, c->inflight_max, atomic_u32);
     sw->threads = CARVE(arena, c->workers_max - 1u, struct drive_thread);
     sw->function_names = CARVE(arena, c->functions_max, uint64_t);
 }
@@ -214,6 +220,7 @@ static void start_dispatch(swarm *sw) {
     pool_init(&d->tracked_pool, d->tracked_pool.links, c->tracked_max);
     pool_init(&d->delays_pool, d->delays_pool.links, c->delays_max);
     pool_init(&d->demands_pool, d->demands_pool.links, c->demands_max);
+    pool_init(&d->guards_pool, d->guards_pool.links, c->guards_max);
     slots_init(&d->inputs_free, d->inputs_free.links, c->inputs_max);
     slots_init(&d->attempts_free, d->attempts_free.links, c->inflight_max);
     start_lists(d, c);
@@ -222,6 +229,7 @@ static void start_dispatch(swarm *sw) {
     }
     for (uint32_t i = 0; i < c->inflight_max; i++) {
         ATOMIC_STORE(&d->attempts[i].word, attempt_word(0, ATTEMPT_FREE), relaxed);
+        memset(&d->pulses[i], 0, sizeof d->pulses[i]);
     }
     for (uint32_t i = 0; i < c->runs_max; i++) {
         memset(&d->runs[i], 0, sizeof d->runs[i]);
@@ -243,6 +251,7 @@ static void start_core(swarm *sw) {
     pool_init(&sw->commands_pool, sw->commands_pool.links, c->commands_max);
     mailbox_init(&sw->commands_box, sw->commands_box.links, c->commands_max);
     mailbox_init(&sw->attempts_box, sw->attempts_box.links, c->inflight_max);
+    mailbox_init(&sw->pulses_box, sw->pulses_box.links, c->inflight_max);
     sw->plans[c->plans_max].open = false;
     round->arrivals = round->commands = NONE32;
     round->woken_first = round->woken_last = NONE32;

@@ -11,12 +11,13 @@
 /* Fields of each kind of event, as swarm.h lists them. */
 static uint32_t fields_of(uint32_t kind) {
     static const unsigned char count[] = {
-        [SWARM_EVENT_RUN_OPEN] = 8, [SWARM_EVENT_PLAN] = 6,   [SWARM_EVENT_STEP] = 8,
-        [SWARM_EVENT_EDGE] = 2,     [SWARM_EVENT_READY] = 1,  [SWARM_EVENT_START] = 4,
-        [SWARM_EVENT_DONE] = 8,     [SWARM_EVENT_RETRY] = 3,  [SWARM_EVENT_END] = 2,
-        [SWARM_EVENT_GIVE_UP] = 3,  [SWARM_EVENT_FENCED] = 7, [SWARM_EVENT_HOLD] = 2,
-        [SWARM_EVENT_CANCEL] = 2,   [SWARM_EVENT_CLOSE] = 1,  [SWARM_EVENT_RUN_END] = 7,
-        [SWARM_EVENT_LIMITS] = 2,
+        [SWARM_EVENT_RUN_OPEN] = 8, [SWARM_EVENT_PLAN] = 6,     [SWARM_EVENT_STEP] = 8,
+        [SWARM_EVENT_EDGE] = 2,     [SWARM_EVENT_READY] = 1,    [SWARM_EVENT_START] = 4,
+        [SWARM_EVENT_DONE] = 8,     [SWARM_EVENT_RETRY] = 3,    [SWARM_EVENT_END] = 2,
+        [SWARM_EVENT_GIVE_UP] = 3,  [SWARM_EVENT_FENCED] = 7,   [SWARM_EVENT_HOLD] = 2,
+        [SWARM_EVENT_CANCEL] = 2,   [SWARM_EVENT_CLOSE] = 1,    [SWARM_EVENT_RUN_END] = 7,
+        [SWARM_EVENT_LIMITS] = 2,   [SWARM_EVENT_PROGRESS] = 5, [SWARM_EVENT_DETECT] = 5,
+        [SWARM_EVENT_GUARD] = 8,
     };
 
     SWARM_ASSERT(kind < sizeof count && count[kind] != 0);
@@ -86,7 +87,9 @@ void swarm__step_ready(swarm *sw, uint32_t tracked) {
     swarm__log(sw, SWARM_EVENT_READY, step->run, step->ordinal, &sequence);
     order_key(d, tracked, sequence);
     swarm__demand_push(d, tracked);
-    if (step->queue_timeout_ns != SWARM_NEVER) {
+    if (step->guard != NONE32) {
+        swarm__guard_arm(sw, tracked);
+    } else if (step->queue_timeout_ns != SWARM_NEVER) {
         timer_arm(d, tracked, saturating_add64(sw->now_ns, step->queue_timeout_ns), step->ordinal);
     }
 }
@@ -370,6 +373,10 @@ void swarm__step_free(swarm *sw, uint32_t tracked) {
     }
     if (step->scope_own != NONE32) {
         sw->graph.scopes[step->scope_own].creator = NONE32;
+    }
+    if (step->guard != NONE32) {
+        swarm__guard_free(d, step->guard);
+        step->guard = NONE32;
     }
     delays_let_go(d, step);
     run_unlink(d, run, tracked);

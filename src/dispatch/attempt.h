@@ -21,6 +21,10 @@ static inline uint32_t attempt_state(const struct dispatch *d, uint32_t attempt)
     return (uint32_t)ATOMIC_LOAD(&d->attempts[attempt].word, relaxed);
 }
 
+static inline uint32_t attempt_generation(const struct dispatch *d, uint32_t attempt) {
+    return (uint32_t)(ATOMIC_LOAD(&d->attempts[attempt].word, relaxed) >> 32);
+}
+
 static inline swarm_attempt attempt_handle(const struct dispatch *d, uint32_t attempt) {
     uint64_t word = ATOMIC_LOAD(&d->attempts[attempt].word, relaxed); /* the turn's own store */
     swarm_attempt handle = {(word & ~(uint64_t)UINT32_MAX) | (attempt + 1)};

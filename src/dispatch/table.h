@@ -38,6 +38,8 @@ struct skill_set {
     uint64_t word[SKILL_WORDS];
 };
 
+struct guard; /* guard.h */
+
 struct tracked {
     swarm_result result;
     swarm_retry retry;
@@ -78,10 +80,23 @@ struct tracked {
     uint32_t delays_first; /* edges with a delay that leave it, ascending */
     uint32_t run_next, run_previous; /* of the run, by ordinal */
     uint32_t key_next;               /* hash chain */
+    uint32_t guard;                  /* options that watch over its attempts, or NONE32 */
     uint32_t list_next;              /* woken list, or list of results to release: never both */
     bool lent;                       /* result bytes were lent by a backend */
     bool finished;                   /* its successors have been told */
     bool unwanted;                   /* recycle when the release has been taken */
+};
+
+/* What an attempt reported: pulse.h. The counters are any thread's, the rest the turn's. */
+struct pulse {
+    atomic_u64 beats, bytes, tokens, repeats;
+    atomic_u32 posted; /* 1: in the mailbox, or about to be */
+    uint32_t next;     /* list of arrivals of a round */
+    uint64_t beats_seen, tokens_seen;
+    uint64_t last_ns;       /* the last progress, or the start */
+    uint64_t window_ns;     /* the token rate is measured from here on; 0: no token yet */
+    uint64_t window_tokens; /* tokens at that time */
+    uint32_t fired;         /* detectors that have fired, a bit each */
 };
 
 struct input_cell {
@@ -229,6 +244,9 @@ struct dispatch {
     struct backend *backends;
     struct attempt *attempts;
     struct slots attempts_free;
+    struct pulse *pulses; /* one an attempt */
+    struct guard *guards;
+    struct pool guards_pool;
     struct run *runs;
     atomic_u64 *skills;             /* digests of names, see skill.h */
     struct heap_node *timer_nodes;  /* tracked, attempts, delays, backends */

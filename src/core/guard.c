@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * guard.c - the options that watch over a step's attempts: checked when the step is added, logged
+ * with its plan (they are inputs: a replay needs them), and the timer of the step.
+ */
+#include "core.h"
+
+#include <string.h>
+
+#define RATE_WINDOW_NS UINT64_C(10000000000)
+
+bool swarm__guard_wanted(const swarm_step_spec *spec) {
+    return spec->watch != NULL;
+}
+
+static uint64_t or_never(uint64_t value) {
+    return value == 0 ? SWARM_NEVER : value == SWARM_ZERO ? 0 : value;
+}
+
+static const char *watch_fault(const swarm_watch_spec *spec) {
+    if (spec->reserved != 0 || spec->confidence_min_ppm > MILLION ||
+        (spec->notes >> (SWARM_DETECT_LEASE + 1)) != 0) {
+        return "watch: confidence_min_ppm above 1,000,000, unknown notes, or reserved is not 0";
+    }
+    if (spec->repeat_max == 1 ||
+        (spec->repeat_max > PULSE_REPEATS_MAX && spec->repeat_max != SWARM_NONE)) {
+        return "watch: repeat_max is 2 to 255";
+    }
+    if (spec->late_ns != 0 && spec->late_ns != SWARM_NEVER && spec->tokens_expected == 0) {
+        return "watch: late_ns needs tokens_expected";
+    }
+    return NULL;
+}
+
+static void watch_fill(swarm_watch_spec *watch) {
+    watch->idle_timeout_ns = or_never(watch->idle_timeout_ns);
+    watch->lease_ns = or_never(watch->lease_ns);
+    watch->deadline_ns = or_never(watch->deadline_ns);
+    watch->late_ns = or_never(watch->late_ns);
+    watch->rate_window_ns = watch->rate_window_ns == 0 ? RATE_WINDOW_NS : watch->rate_window_ns;
+    watch->repeat_max = watch->repeat_max == 0 ? SWARM_NONE : watch->repeat_max;
+}
+
+static void guard_fill(struct guard *guard, const swarm_step_spec *spec) {
+    memset(guard, 0, sizeof *guard);
+    if (spec->watch != NULL) {
+        guard->watch = *spec->watch;
+        guard->has |= GUARD_WATCH;
+    }
+    watch_fill(&guard->watch);
+    guard->first_ready_ns = SWARM_NEVER;
+}
+
+bool swarm__guard_new(swarm_plan *plan, const swarm_step_spec *spec, uint32_t *out_guard) {
+    struct dispatch *d = &plan->sw->dispatch;
+    const char *fault = spec->watch == NULL ? NULL : watch_fault(spec->watch);
+
+    *out_guard = NONE32;
+    if (!swarm__guard_wanted(spec)) {
+        return true;
+    }
+    if (fault != NULL) {
+        swarm__graph_plan_fail(&plan->graph, SWARM_E_INVALID, fault);
+        return false;
+    }
+    *out_guard = pool_pop(&d->guards_pool);
+    if (*out_guard == NONE32) {
+        swarm__graph_plan_fail(&plan->graph, SWARM_E_FULL, "step: raise config.guards_max");
+        return false;
+    }
+    guard_fill(&d->guards[*out_guard], spec);
+    return true;
+}
+
+void swarm__guard_free(struct dispatch *d, uint32_t guard) {
+    SWARM_ASSERT(guard < d->config->guards_max);
+    pool_push(&d->guards_pool, guard);
+}
+
+void swarm__guard_again(struct dispatch *d, uint32_t guard) {
+    d->guards[guard].first_ready_ns = SWARM_NEVER;
+    d->guards[guard].wake_ns = 0;
+}
+
+/* Parts are numbered through: each event has the part and seven numbers. */
+void swarm__guard_log(swarm *sw, const struct tracked *step, uint64_t ordinal) {
+    const struct guard *guard;
+
+    if (step->guard == NONE32 || !sw->log.enabled) {
+        return;
+    }
+    guard = &sw->dispatch.guards[step->guard];
+    if ((guard->has & GUARD_WATCH) != 0) {
+        const swarm_watch_spec *w = &guard->watch;
+        uint64_t first[8] = {1,          w->idle_timeout_ns, w->lease_ns,       w->deadline_ns,
+                             w->late_ns, w->tokens_expected, w->rate_min_milli, w->rate_window_ns};
+        uint64_t second[8] = {2, w->size_min, w->confidence_min_ppm, w->repeat_max, w->notes};
+
+        swarm__log(sw, SWARM_EVENT_GUARD, step->run, ordinal, first);
+        swarm__log(sw, SWARM_EVENT_GUARD, step->run, ordinal, second);
+    }
+}
+
+/* ---- the step's timer */
+
+/* What its state waits for, apart from the deadline. */
+static uint64_t state_due(const struct tracked *step, const struct guard *guard) {
+    switch (step->state) {
+    case SWARM_STEP_READY:
+        return saturating_add64(step->ready_ns, step->queue_timeout_ns);
+    case SWARM_STEP_HELD:
+        return guard->wake_ns;
+    default:
+        return SWARM_NEVER;
+    }
+}
+
+void swarm__guard_arm(swarm *sw, uint32_t tracked) {
+    struct dispatch *d = &sw->dispatch;
+    struct tracked *step = &d->tracked[tracked];
+    struct guard *guard = &d->guards[step->guard];
+    uint64_t due_ns, deadline_ns;
+
+    SWARM_ASSERT(!state_is_terminal(step->state));
+    if (guard->first_ready_ns == SWARM_NEVER && step->state == SWARM_STEP_READY) {
+        guard->first_ready_ns = step->ready_ns;
+    }
+    due_ns = state_due(step, guard);
+    deadline_ns = guard_deadline(guard);
+    due_ns = deadline_ns < due_ns ? deadline_ns : due_ns;
+    if (due_ns == SWARM_NEVER) {
+        timer_disarm(d, tracked);
+    } else {
+        timer_arm(d, tracked, due_ns, step->ordinal);
+    }
+}
+
+/* The deadline goes first; what is left to the state's own timer is done by the caller. */
+bool swarm__guard_timer(swarm *sw, uint32_t tracked) {
+    struct tracked *step = &sw->dispatch.tracked[tracked];
+    const struct guard *guard = &sw->dispatch.guards[step->guard];
+
+    if (sw->now_ns >= guard_deadline(guard)) {
+        swarm__watch_step(sw, tracked, SWARM_DETECT_DEADLINE, guard->watch.deadline_ns,
+                          sw->now_ns - guard->first_ready_ns);
+        return true;
+    }
+    if (step->state == SWARM_STEP_READY) {
+        swarm__watch_step(sw, tracked, SWARM_DETECT_QUEUE, step->queue_timeout_ns,
+                          sw->now_ns - step->ready_ns);
+        return true;
+    }
+    return false;
+}

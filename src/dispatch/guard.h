@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * guard.h - what watches over the attempts of one step: options, and where it stands with them.
+ *
+ * Steps without any of these options have no guard and pay nothing for it. A step with a guard has
+ * two timers: its own, for what is about the step (wait, backoff, deadline), and one an attempt in
+ * flight, for the detectors. The same attempt timer is the grace of an attempt that was given up;
+ * it is never both.
+ *
+ * Memory: a pool of configured size. Threads: whoever fills the plan, then the turn.
+ */
+#ifndef SWARM_DISPATCH_GUARD_H
+#define SWARM_DISPATCH_GUARD_H
+
+#include "../base/checked.h"
+#include "table.h"
+
+#define GUARD_EVENTS 2u /* in the log, for the options of one step */
+
+/* Which options a step has. */
+enum { GUARD_WATCH = 1 };
+
+struct guard {
+    swarm_watch_spec watch;  /* defaults filled in; all off without GUARD_WATCH */
+    uint64_t first_ready_ns; /* SWARM_NEVER: it has not been ready yet */
+    uint64_t wake_ns;        /* HELD: when the wait is over */
+    uint32_t has;            /* GUARD_* */
+};
+
+/* By when the step must have ended. */
+static inline uint64_t guard_deadline(const struct guard *guard) {
+    if (guard->first_ready_ns == SWARM_NEVER) {
+        return SWARM_NEVER;
+    }
+    return saturating_add64(guard->first_ready_ns, guard->watch.deadline_ns);
+}
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_api_attempts.c - every public function called wrongly, fourth part: what is about attempts
+ * while they run.
+ */
+#include "test_api.h"
+
+/* ---- progress */
+
+static int64_t progress_of_each(struct world *w) {
+    const uint64_t open = w->open.id;
+    const uint64_t bad[] = {0,
+                            1,
+                            UINT64_MAX,
+                            open + (UINT64_C(1) << 32),
+                            open - (UINT64_C(1) << 32),
+                            open + 7,
+                            (open & ~(uint64_t)UINT32_MAX) | UINT32_MAX,
+                            w->answered.id};
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        int64_t status = swarm_progress(w->sw, (swarm_attempt){bad[i]}, 1, 1, 1);
+
+        if (status != SWARM_E_STALE) {
+            printf("# attempt %" PRIx64 "\n", bad[i]);
+            return status;
+        }
+    }
+    return SWARM_E_STALE;
+}
+
+static int64_t progress_after_answer(struct world *w) {
+    const swarm_completion completion = {.attempt = w->open};
+
+    CHECK_EQ(swarm_complete(w->sw, &completion), SWARM_OK);
+    return swarm_progress(w->sw, w->open, 1, 1, 1);
+}
+
+REFUSES(swarm_progress, "null swarm", SWARM_E_INVALID, swarm_progress(NULL, w->open, 1, 1, 1));
+REFUSES(swarm_progress, "each bad handle", SWARM_E_STALE, progress_of_each(w));
+GIVES(swarm_progress, "answered, not applied", SWARM_E_STALE, progress_after_answer(w));
+GIVES(swarm_progress, "extremes", SWARM_OK,
+      swarm_progress(w->sw, w->open, UINT64_MAX, UINT64_MAX, UINT64_MAX));
+GIVES(swarm_progress, "a heartbeat", SWARM_OK, swarm_progress(w->sw, w->open, 0, 0, 0));
+
+TEST(wrong_calls) {
+    rows_run();
+}
+
+TEST_MAIN()
