@@ -237,6 +237,9 @@ enum {
                                     `until_ns` */
 };
 
+/* The word for an outcome, in small letters: "timed out"; "unknown". Never null; static. [pure] */
+SWARM_API const char *swarm_outcome_text(swarm_outcome outcome);
+
 /* What a step produced. Zero is a valid, empty result. */
 typedef struct swarm_result {
     const void *bytes;       /* lent until RELEASE; null when there are none */
@@ -761,6 +764,10 @@ enum {
     SWARM_STEP_BUDGET = 9     /* no budget left */
 };
 
+/* The word for a SWARM_STEP_* of these, in small letters: "skipped"; "unknown". Never null; static.
+ * [pure] */
+SWARM_API const char *swarm_step_state_text(uint32_t state);
+
 /* What is known of a step. */
 typedef struct swarm_step_info {
     swarm_result result;      /* when OK: its output; bytes are valid until it is forgotten */
@@ -940,6 +947,109 @@ SWARM_API swarm_status swarm_drive(swarm *sw, const swarm_drive_options *options
  */
 SWARM_API swarm_status swarm_sim_drive(swarm *sw, const swarm_drive_options *options);
 
+/* --------------------------------------------------------------------------------------- advice */
+
+/* A job as far as it is known before it runs. */
+typedef struct swarm_width_spec {
+    uint64_t work_ns;    /* all of it, on one agent */
+    uint64_t span_ns;    /* its longest chain, at most work_ns; 0 only for no work */
+    uint64_t agent_ns;   /* what each further agent costs; 0: nothing */
+    uint32_t slots;      /* what the backends take at once; 0: any number */
+    uint32_t agents_max; /* what the run may use; 0: any number */
+} swarm_width_spec;
+
+/* What bounds the advised width. */
+enum {
+    SWARM_WIDTH_NO_WORK = 0,     /* nothing to do */
+    SWARM_WIDTH_COST = 1,        /* one more would cost more than it saves */
+    SWARM_WIDTH_PARALLELISM = 2, /* work_ns / span_ns, rounded up */
+    SWARM_WIDTH_SLOTS = 3,       /* slots */
+    SWARM_WIDTH_AGENTS = 4       /* agents_max, or 2^32 - 1 */
+};
+
+/* How many agents, and why not more. */
+typedef struct swarm_width_advice {
+    uint64_t expected_ns; /* work_ns / width, rounded up, + agent_ns * width */
+    const char *text;     /* the bound in words; static */
+    uint32_t width;       /* at least 1 */
+    uint32_t bound;       /* SWARM_WIDTH_*; of equal ones the first in the order parallelism, cost,
+                             slots, agents */
+} swarm_width_advice;
+
+/* The width W that makes work/W + agent_ns * W least, floor(sqrt(work/agent_ns)), within 1 ..
+ * min(slots, agents_max, work/span rounded up). INVALID: span_ns above work_ns, or 0 with work;
+ * OVERFLOW: expected_ns does not fit. [pure] */
+SWARM_API swarm_status swarm_width_advise(const swarm_width_spec *spec,
+                                          swarm_width_advice *out_advice);
+
+/* Modes, the lightest first. */
+enum {
+    SWARM_MODE_INSTANT = 1,  /* one agent, one step, no reasoning */
+    SWARM_MODE_THINKING = 2, /* one agent, one step, with reasoning */
+    SWARM_MODE_AGENT = 3,    /* one agent that takes many steps */
+    SWARM_MODE_SWARM = 4     /* many agents, led by a coordinator */
+};
+
+/* Limits that make a mode: for steps_max and depth_max of a run, and a number of agents. Change
+ * what does not suit you. */
+typedef struct swarm_mode {
+    uint64_t steps_max;  /* 1, 1, 1,500, 4,000 */
+    uint32_t mode;       /* SWARM_MODE_* */
+    uint32_t agents_max; /* 1, 1, 1, 300 */
+    uint32_t depth_max;  /* 0, 0, 0, 1: sub-agents have none of their own */
+    uint32_t reasoning;  /* 0, 1, 1, 1: whether steps may think before they answer */
+} swarm_mode;
+
+/* Writes a mode's preset. INVALID: no such mode. [pure] */
+SWARM_API swarm_status swarm_mode_preset(uint32_t mode, swarm_mode *out_mode);
+
+/* Flags of swarm_mode_features. */
+enum {
+    SWARM_MODE_REASONING = 1, /* the answer needs thought */
+    SWARM_MODE_TOOLS = 2      /* something must be looked up or done */
+};
+
+/* What is known of a job before its mode is chosen. Zero means unknown, or no limit. */
+typedef struct swarm_mode_features {
+    uint64_t steps;          /* model turns and tool calls in all; default 1 */
+    uint64_t span_steps;     /* of these, one after the other at least; default all */
+    uint64_t step_ns;        /* mean time of one */
+    uint64_t agent_ns;       /* what each further agent costs */
+    uint64_t deadline_ns;    /* time there is, from the start */
+    uint64_t context_tokens; /* material that must be read */
+    uint64_t context_max;    /* tokens that one agent can hold */
+    uint32_t slots;          /* what the backends take at once */
+    uint32_t agents_max;     /* agents at hand */
+    uint32_t flags;          /* SWARM_MODE_REASONING, SWARM_MODE_TOOLS, or 0 */
+    uint32_t reserved;       /* 0 */
+} swarm_mode_features;
+
+/* What spoke against the next lighter mode. */
+enum {
+    SWARM_MODE_BY_NOTHING = 0,   /* there is none */
+    SWARM_MODE_BY_REASONING = 1, /* REASONING is set */
+    SWARM_MODE_BY_STEPS = 2,     /* steps above 1 */
+    SWARM_MODE_BY_TOOLS = 3,     /* TOOLS is set */
+    SWARM_MODE_BY_CAP = 4,       /* steps above what one agent may take (its preset) */
+    SWARM_MODE_BY_CONTEXT = 5,   /* context_tokens above context_max */
+    SWARM_MODE_BY_DEADLINE = 6   /* steps * step_ns above deadline_ns, and width above 1 */
+};
+
+/* Which mode, and why. */
+typedef struct swarm_mode_advice {
+    swarm_mode mode;          /* its preset */
+    swarm_width_advice width; /* how many agents, were it the swarm */
+    uint64_t observed;        /* the value that decided */
+    uint64_t threshold;       /* what it was compared with */
+    const char *text;         /* the reason in words; static */
+    uint32_t reason;          /* SWARM_MODE_BY_* */
+    uint32_t reserved;        /* 0 */
+} swarm_mode_advice;
+
+/* The lightest mode that fits. INVALID: span_steps above steps, unknown flags; OVERFLOW. [pure] */
+SWARM_API swarm_status swarm_mode_advise(const swarm_mode_features *features,
+                                         swarm_mode_advice *out_advice);
+
 /* -------------------------------------------------------------------------------------- knowing */
 
 /* Counters of a swarm, for any thread. Grows at the end. */
@@ -1030,6 +1140,10 @@ typedef struct swarm_log_cursor {
     uint64_t frame;  /* its number */
     uint64_t now_ns; /* its time */
 } swarm_log_cursor;
+
+/* The word for a SWARM_EVENT_*, in small letters: "give up"; "unknown". Never null; static.
+ * [pure] */
+SWARM_API const char *swarm_event_text(uint32_t kind);
 
 /* Reads the next event out of `bytes` (all of a log from its beginning). OK; MISSING at the end;
  * AGAIN when the last frame is cut short (the cursor stands before it); CORRUPT for a damaged

@@ -14,6 +14,7 @@
 #include "graph/step.c"
 #include "graph/worker.c"
 
+#include "dispatch/advise.c"
 #include "dispatch/agent.c"
 #include "dispatch/demand.c"
 #include "dispatch/order.c"
@@ -21,6 +22,7 @@
 
 #include "record/event.c"
 #include "record/log.c"
+#include "record/name.c"
 
 #include "core/advance.c"
 #include "core/apply.c"

@@ -581,9 +581,8 @@ TEST(inputs_of_older_and_own_steps) {
              SWARM_OK);
     rig_settle(rig);
     CHECK_EQ(rig_info(rig, reader).result.value, 4321);
-    CHECK_EQ(
-        swarm_step_status(rig->sw, forgotten, &(swarm_step_info){{0}, {0}, 0, 0, 0, 0, 0, 0, 0, 0}),
-        SWARM_E_STALE);
+    CHECK_EQ(swarm_step_status(rig->sw, forgotten, &(swarm_step_info){.ordinal = 0}),
+             SWARM_E_STALE);
     CHECK_EQ(swarm_run_close(rig->sw, run), SWARM_OK);
     rig_settle(rig);
     rig_check_run(rig, run);
