@@ -96,6 +96,12 @@ const char *swarm_event_text(uint32_t kind) {
         return "run end";
     case SWARM_EVENT_LIMITS:
         return "limits";
+    case SWARM_EVENT_PROGRESS:
+        return "progress";
+    case SWARM_EVENT_DETECT:
+        return "detect";
+    case SWARM_EVENT_GUARD:
+        return "guard";
     default:
         return "unknown";
     }
