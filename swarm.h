@@ -131,6 +131,9 @@ extern "C" {
 /* Zero, where zero itself would mean "use the default": for 64-bit values. */
 #define SWARM_ZERO (UINT64_MAX - 1u)
 
+/* The same for 32-bit values. */
+#define SWARM_ZERO32 (UINT32_MAX - 1u)
+
 /* ------------------------------------------------------------------------------------- statuses */
 
 /* Result of a call: SWARM_OK or one of the negative codes below. */
@@ -314,7 +317,7 @@ typedef struct swarm_config {
     uint32_t edges_max;     /* edges of live steps; default 4 * steps_max, at most 2^31 - 2 */
     uint32_t tracked_max;   /* live steps with a record in dispatch: agent steps and call
                                        steps added by swarm_step_add; default steps_max / 2 */
-    uint32_t delays_max;    /* edges with a delay; default tracked_max */
+    uint32_t delays_max;    /* edges with a delay or with rules; default tracked_max */
     uint32_t inputs_max;    /* edges into steps that read their inputs; default tracked_max */
     uint32_t agents_max;    /* default 512 */
     uint32_t profiles_max;  /* default 64, at most 256 */
@@ -336,6 +339,8 @@ typedef struct swarm_config {
     uint32_t guards_max;    /* live steps with one of the options that watch over attempts
                                        (swarm_watch_spec and following); default 256 */
     uint32_t asks_max;      /* questions without an answer; default 64 */
+    uint32_t shapes_max;    /* live steps with a join; default tracked_max / 16 */
+    uint32_t reserved_2;    /* 0 */
     uint32_t reserved;      /* 0 */
 } swarm_config;
 
@@ -667,6 +672,29 @@ typedef struct swarm_need {
     uint64_t units;      /* at least 1, at most the capacity */
 } swarm_need;
 
+/* Flags of swarm_join_spec. */
+enum {
+    SWARM_JOIN_CANCEL_LOSERS = 1 /* what it waited for and has not ended when it goes on, or fails,
+                                    is cancelled with what it added, whoever else waits for it */
+};
+
+/*
+ * A step that waits for some of its predecessors: it starts in the instant in which the `need`-th
+ * of them ends OK, and what ends later changes nothing. It FAILS, with the reason DEPENDS, as soon
+ * as too many have not ended OK for that, or more than `failed_max` failed, or more than
+ * `garbage_max` ended GARBAGE; skipped and cancelled ones are neither. Its predecessors are steps
+ * of swarm_step_add (INVALID otherwise). All of them are its inputs, as with SWARM_STEP_INPUTS;
+ * those that did not count are holes (see swarm_input). With `need` 0, or without predecessors and
+ * the default, it starts at once. More than there are predecessors: INVALID, by the commit.
+ */
+typedef struct swarm_join_spec {
+    uint32_t need;        /* default all of them; SWARM_ZERO32: none */
+    uint32_t failed_max;  /* failed and timed-out ones it can bear; default SWARM_NONE: any number;
+                             SWARM_ZERO32: none */
+    uint32_t garbage_max; /* the same for outcome GARBAGE */
+    uint32_t flags;       /* SWARM_JOIN_*, or 0 */
+} swarm_join_spec;
+
 /* Flags of swarm_step_spec. */
 enum {
     SWARM_STEP_INPUTS = 1, /* lists its predecessors: swarm_input and swarm_call_input work */
@@ -693,6 +721,7 @@ typedef struct swarm_step_spec {
     uint64_t queue_timeout_ns; /* longest wait from ready to start; default SWARM_NEVER */
     uint64_t run_timeout_ns;   /* longest time that one attempt runs; default SWARM_NEVER */
     swarm_retry retry;         /* agent steps only */
+    const swarm_join_spec *join;   /* null: all its predecessors, and all must end OK */
     const swarm_watch_spec *watch; /* detectors; null: none. Agent steps only */
     uint32_t skills_count;         /* names at `skills`; 0: it requires none */
     uint32_t needs_count;          /* entries at `needs`, at most 8; 0: it needs none */
@@ -703,7 +732,7 @@ typedef struct swarm_step_spec {
 /* Adds a step. One that nobody in service can do when its turn comes ends FAILED with the reason
  * NO_AGENT; the commit does not refuse it. Null handle when refused; the plan keeps its first
  * error. INVALID, MISSING (function, permit), DUPLICATE key, FULL (steps_max, tracked_max,
- * demands_max), LIMIT, STALE agent. Whoever fills the plan: [owner] or [call]. */
+ * demands_max, shapes_max), LIMIT, STALE agent. Whoever fills the plan: [owner] or [call]. */
 SWARM_API swarm_step swarm_step_add(swarm_plan *plan, const swarm_step_spec *spec);
 
 /* Adds a plain call step: the fast way. Null handle when refused. [owner] or [call] */
@@ -727,6 +756,49 @@ SWARM_API swarm_step swarm_range_add(swarm_plan *plan, swarm_function function, 
  */
 SWARM_API swarm_status swarm_edge_add(swarm_plan *plan, swarm_step from, swarm_step to,
                                       uint64_t delay_ns);
+
+/* Kinds of edge. */
+enum {
+    SWARM_EDGE_DATA = 0,    /* `to` waits, and reads the result if it lists its inputs */
+    SWARM_EDGE_CONTROL = 1, /* `to` waits, and does not read (a join reads all the same) */
+    SWARM_EDGE_SOFT = 2     /* order only: however `from` ends, `to` goes on, and does not read */
+};
+
+/* When an edge is taken that leaves a step which ended OK. One that is not taken is, to `to`, a
+ * predecessor that was skipped. */
+enum {
+    SWARM_WHEN_ALWAYS = 0,   /* without a condition */
+    SWARM_WHEN_BRANCH = 1,   /* the result's branch equals `value` */
+    SWARM_WHEN_CONFIDENT = 2 /* the result's confidence_ppm is at least `value` */
+};
+
+/* What `to` does when `from` failed, or was skipped. */
+enum {
+    SWARM_EDGE_CASCADE = 0, /* it is skipped; to a join it is one less */
+    SWARM_EDGE_AS_OK = 1,   /* goes on; reads an empty result; to a join it counts as OK */
+    SWARM_EDGE_HOLE = 2     /* goes on; its input is a hole (see swarm_input); to a join it is
+                               missing, and not a failure */
+};
+
+/* An edge with rules of its own. */
+typedef struct swarm_edge_spec {
+    uint64_t delay_ns;   /* as in swarm_edge_add */
+    uint32_t kind;       /* SWARM_EDGE_DATA and following; SOFT has no other rules, and leads into
+                            no join */
+    uint32_t when;       /* SWARM_WHEN_* */
+    uint32_t value;      /* for it; a confidence is at most 1,000,000 */
+    uint32_t on_failure; /* `from` FAILED, TIMED_OUT or CANCELLED, or had no BUDGET:
+                            SWARM_EDGE_CASCADE and following */
+    uint32_t on_skip;    /* `from` was SKIPPED, or the edge is not taken: the same */
+    uint32_t reserved;   /* 0 */
+} swarm_edge_spec;
+
+/* Adds an edge with rules between two steps that were added by swarm_step_add. Of several edges
+ * between the same steps the first that has rules counts, with the longest delay. A null spec is
+ * a plain edge. Errors as for swarm_edge_add; INVALID also for rules that contradict each other.
+ * [owner] or [call] */
+SWARM_API swarm_status swarm_edge_add_with(swarm_plan *plan, swarm_step from, swarm_step to,
+                                           const swarm_edge_spec *spec);
 
 /*
  * Makes `step`, of this call's own plan, the continuation of the calling step: whoever waits for
@@ -796,8 +868,10 @@ SWARM_API swarm_step swarm_step_find(swarm *sw, swarm_run run, uint64_t key);
 SWARM_API swarm_status swarm_step_forget(swarm *sw, swarm_step step);
 
 /* Result of input `index` of a started step that was added with SWARM_STEP_INPUTS: its predecessors
- * in the order of their ordinals, those of its own plan last. INVALID index, STALE. [any], between
- * the START request and its answer */
+ * in the order of their ordinals, those of its own plan last. INVALID index, STALE. An input may be
+ * a hole: then the status is the reason, and nothing is written: FAILED, GARBAGE, TIMED_OUT,
+ * DEPENDS and what else the predecessor ended with; FENCED when it was cancelled, or had not ended
+ * when the join went on. [any], between the START request and its answer */
 SWARM_API swarm_status swarm_input(swarm *sw, swarm_step step, uint32_t index,
                                    swarm_result *out_result);
 
@@ -1106,14 +1180,24 @@ enum {
     SWARM_EVENT_END = 9,   /* state, minus the reason */
     SWARM_EVENT_GIVE_UP =
         10, /* attempt number, epoch, minus the reason: the attempt is superseded */
-    SWARM_EVENT_FENCED = 11,   /* attempt number, epoch, outcome, input, cached and output tokens,
+    SWARM_EVENT_FENCED = 11,  /* attempt number, epoch, outcome, input, cached and output tokens,
                                   cost_nano: a late answer; none within the grace (LOST); given
                                   up before its START was taken (REFUSED) */
-    SWARM_EVENT_HOLD = 12,     /* backend id, until_ns: a backend is held */
-    SWARM_EVENT_CANCEL = 13,   /* 1 step, 2 subtree, 3 run, 4 agent; its id */
-    SWARM_EVENT_CLOSE = 14,    /* 1 when the run was cancelled, else 0 */
-    SWARM_EVENT_RUN_END = 15,  /* ok, failed, timed_out, cancelled, skipped, budget, attempts */
-    SWARM_EVENT_LIMITS = 16,   /* steps_max, attempts_max */
+    SWARM_EVENT_HOLD = 12,    /* backend id, until_ns: a backend is held */
+    SWARM_EVENT_CANCEL = 13,  /* 1 step, 2 subtree, 3 run, 4 agent; its id */
+    SWARM_EVENT_CLOSE = 14,   /* 1 when the run was cancelled, else 0 */
+    SWARM_EVENT_RUN_END = 15, /* ok, failed, timed_out, cancelled, skipped, budget, attempts */
+    SWARM_EVENT_LIMITS = 16,  /* steps_max, attempts_max */
+
+    SWARM_EVENT_JOIN_SPEC = 20, /* of the step: need, failed_max, garbage_max, flags, edges */
+    SWARM_EVENT_JOIN = 21, /* how it was decided: 1 goes on, 2 too few are left, 3 failed_max, 4
+                              garbage_max; need, edges; of those so far ok, failed, garbage,
+                              skipped or cancelled */
+    SWARM_EVENT_EDGE_RULE = 22, /* ordinal of the predecessor, kind, when, value, on_failure,
+                                    on_skip; the event's step is the successor */
+    SWARM_EVENT_BRANCH = 23,    /* of a step that ended OK and has edges with a condition: branch,
+                                confidence_ppm, edges taken, edges not taken */
+
     SWARM_EVENT_PROGRESS = 30, /* attempt number, epoch, bytes and tokens so far, most repetitions,
                                   all that came since the last round */
     SWARM_EVENT_DETECT = 31,   /* SWARM_DETECT_*, threshold, observed, SWARM_ACTION_*, attempt

@@ -462,6 +462,32 @@ static int64_t delayed_from(struct world *w, uint64_t id) {
     return id == 0 || id == 1 ? SWARM_E_STALE : add_edge(w, id, 1, 5);
 }
 
+static int64_t add_rules(struct world *w, uint64_t from, uint64_t to, uint32_t kind) {
+    swarm_plan *plan = plan_of(w);
+    swarm_step step = swarm_step_add(plan, NULL);
+    const swarm_edge_spec spec = {.kind = kind};
+    int64_t status = swarm_edge_add_with(plan, from == 1 ? step : (swarm_step){from},
+                                         to == 1 ? step : (swarm_step){to}, &spec);
+
+    CHECK(status < 0);
+    CHECK_EQ(committed(w, plan), status);
+    return status;
+}
+
+static int64_t rules_from(struct world *w, uint64_t id) {
+    return id == 0 || id == 1 ? SWARM_E_STALE : add_rules(w, id, 1, SWARM_EDGE_SOFT);
+}
+
+static int64_t rules_to(struct world *w, uint64_t id) {
+    return id == 0 || id == 1 ? SWARM_E_STALE : add_rules(w, 1, id, SWARM_EDGE_SOFT);
+}
+
+REFUSES(swarm_edge_add_with, "null plan", SWARM_E_INVALID,
+        swarm_edge_add_with(NULL, w->done, w->flying, NULL));
+REFUSES(swarm_edge_add_with, "from each bad handle", SWARM_E_STALE, each_step(w, rules_from));
+REFUSES(swarm_edge_add_with, "to each bad handle", SWARM_E_STALE, each_step(w, rules_to));
+REFUSES(swarm_edge_add_with, "an unknown kind", SWARM_E_INVALID, add_rules(w, 1, 1, 3));
+REFUSES(swarm_edge_add_with, "to itself", SWARM_E_CYCLE, add_rules(w, 1, 1, SWARM_EDGE_SOFT));
 REFUSES(swarm_edge_add, "null plan", SWARM_E_INVALID, swarm_edge_add(NULL, w->done, w->flying, 0));
 REFUSES(swarm_edge_add, "from null", SWARM_E_INVALID, add_edge(w, 0, 1, 0));
 REFUSES(swarm_edge_add, "to null", SWARM_E_INVALID, add_edge(w, 1, 0, 0));

@@ -98,7 +98,12 @@ static void turn_plan_done(void *context, struct swarm_plan *plan) {
 static void turn_late(void *context, uint32_t from, uint32_t to) {
     struct turn *turn = (struct turn *)context;
 
-    (void)from;
+    if (kind_state(ATOMIC_LOAD(&turn->graph.kind[from], relaxed)) != SWARM_STEP_OK) {
+        bool poisoned;
+
+        CHECK(!swarm__graph_count_down(&turn->graph, to, true, &poisoned)); /* it has a guard */
+        return;
+    }
     turn->late++;
     turn->delays[turn->delays_count++] = to;
 }
@@ -248,7 +253,13 @@ static inline void turn_end_one(struct turn *turn, struct turn_end end) {
     turn->ended[end.state]++;
     swarm__graph_finish(graph, end.slot, poison, &walk);
     while ((what = swarm__graph_finish_next(&walk, &to)) != 0) {
-        if (what == WALK_DELAYED) {
+        bool poisoned;
+
+        if (what == WALK_DELAYED && poison) {
+            if (swarm__graph_count_down(graph, to, true, &poisoned)) {
+                turn_ready(turn, to, poisoned);
+            }
+        } else if (what == WALK_DELAYED) {
             turn->delayed++;
             turn->delays[turn->delays_count++] = to;
         } else {

@@ -260,6 +260,9 @@ static void delay_is_over(swarm *sw, uint32_t delay) {
     if (graph_has(&sw->graph, d->delays[delay].to, GRAPH_STATIC)) {
         return;
     }
+    if (from != NONE32 && (d->delays[delay].rules & EDGE_RULES) != 0) {
+        return; /* its rules say what the input is worth */
+    }
     if (from != NONE32) { /* and not let go of meanwhile */
         link = &d->tracked[tracked_of(&sw->graph, from)].delays_first;
         while (*link != delay) {
@@ -272,12 +275,9 @@ static void delay_is_over(swarm *sw, uint32_t delay) {
 
 static void timer_of_edge(swarm *sw, uint32_t delay) {
     uint32_t to = sw->dispatch.delays[delay].to;
-    bool poisoned;
 
     delay_is_over(sw, delay);
-    if (swarm__graph_count_down(&sw->graph, to, false, &poisoned)) {
-        swarm__woken_push(sw, to, poisoned);
-    }
+    swarm__edge_arrived(sw, to, EDGE_OK);
 }
 
 /* Of an attempt in flight: it is watched. Of one that was given up: its grace. */
@@ -375,6 +375,8 @@ static int operation(swarm *sw) {
         }
     } else if (round->sweep != NONE32) {
         swarm__sweep_one(sw);
+    } else if (round->losers_first != NONE32) {
+        swarm__loser_one(sw);
     } else if (timer_is_due(sw)) {
         timer_one(sw);
     } else if (round->commands != NONE32) {

@@ -18,6 +18,17 @@ static struct tracked *tracked_at(const swarm_plan *plan, uint32_t slot) {
                : NULL;
 }
 
+/* Edges whose rules the log will tell. */
+static uint32_t rules_count(const swarm_plan *plan) {
+    const struct dispatch *d = &plan->sw->dispatch;
+    uint32_t count = 0;
+
+    for (uint32_t at = plan->delays; at != NONE32; at = d->delays[at].next) {
+        count += (d->delays[at].rules & EDGE_RULES) != 0;
+    }
+    return count;
+}
+
 /* Whether the log has room for the plan's events. */
 bool swarm__plan_room(swarm_plan *plan, bool *out_never) {
     uint64_t bytes = PLAN_EVENTS_BYTES;
@@ -26,6 +37,8 @@ bool swarm__plan_room(swarm_plan *plan, bool *out_never) {
         bytes += (uint64_t)plan->graph.count * LOG_EVENT_MAX +
                  (uint64_t)plan->graph.edges * LOG_EDGE_MAX +
                  (uint64_t)plan->guards * GUARD_EVENTS * LOG_EVENT_MAX;
+        bytes += (uint64_t)swarm__shapes_count(plan) * LOG_EVENT_MAX;
+        bytes += (uint64_t)rules_count(plan) * LOG_EVENT_MAX;
     }
     return swarm__log_reserve_bytes(&plan->sw->log, plan->sw->now_ns, bytes, out_never);
 }
@@ -159,7 +172,7 @@ static swarm_status admit(swarm_plan *plan) {
         return SWARM_E_FULL;
     }
     if (swarm__graph_plan_check(&plan->graph) == SWARM_OK && within_limits(plan) &&
-        inputs_fit(plan) && scope_exists(plan)) {
+        inputs_fit(plan) && scope_exists(plan) && swarm__shapes_admit(plan)) {
         (void)keys_insert(plan);
     }
     return plan->graph.error.status;
@@ -202,9 +215,7 @@ static void delay_attach(struct dispatch *d, uint32_t delay) {
         link = &d->delays[*link].next;
     }
     if (*link != NONE32 && d->delays[*link].ordinal == ordinal) {
-        if (d->delays[*link].delay_ns < d->delays[delay].delay_ns) {
-            d->delays[*link].delay_ns = d->delays[delay].delay_ns;
-        }
+        edge_merge(&d->delays[*link], &d->delays[delay]);
         pool_push(&d->delays_pool, delay);
         return;
     }
@@ -267,11 +278,28 @@ static void log_step(swarm *sw, const swarm_plan *plan, uint32_t slot, uint64_t 
     swarm__log(sw, SWARM_EVENT_STEP, plan->run, ordinal, fields);
 }
 
-static uint64_t delay_of(const swarm_plan *plan, uint32_t from, uint32_t to) {
+/* The record of a marked edge of this plan, or null. */
+static const struct delay *record_of(const swarm_plan *plan, uint32_t from, uint32_t to) {
     const struct dispatch *d = &plan->sw->dispatch;
     uint32_t list = tracked_at(plan, from)->delays_first;
+    uint32_t delay = swarm__delay_find(d, list, tracked_at(plan, to)->ordinal);
 
-    return d->delays[swarm__delay_find(d, list, tracked_at(plan, to)->ordinal)].delay_ns;
+    return delay == NONE32 ? NULL : &d->delays[delay];
+}
+
+static void log_edge(const swarm_plan *plan, const struct delay *edge, uint64_t from, uint64_t to) {
+    bool timed = edge != NULL && (edge->rules & EDGE_TIMED) != 0;
+    uint64_t fields[6] = {from, timed ? 1 + edge->delay_ns : 0};
+
+    swarm__log(plan->sw, SWARM_EVENT_EDGE, plan->run, to, fields);
+    if (edge != NULL && (edge->rules & EDGE_RULES) != 0) {
+        fields[1] = edge_kind(edge);
+        fields[2] = edge_when(edge);
+        fields[3] = edge->value;
+        fields[4] = edge_on_failure(edge);
+        fields[5] = edge_on_skip(edge);
+        swarm__log(plan->sw, SWARM_EVENT_EDGE_RULE, plan->run, to, fields);
+    }
 }
 
 /* The step's edges: into its list of inputs, and into the log. */
@@ -279,18 +307,18 @@ static void step_edges(const swarm_plan *plan, uint32_t slot, uint64_t first) {
     swarm *sw = plan->sw;
     struct tracked *step = tracked_at(plan, slot);
     bool reads = step != NULL && (step->flags & SWARM_STEP_INPUTS) != 0;
+    bool reads_all = reads && swarm__step_joins(&sw->dispatch, tracked_of(&sw->graph, slot));
     uint32_t cursor = NONE32, from, last = NONE32;
-    bool delayed;
+    bool marked;
 
     while ((reads || sw->log.enabled) &&
-           swarm__graph_plan_incoming(&plan->graph, slot, &cursor, &from, &delayed)) {
-        if (sw->log.enabled) {
-            uint64_t fields[2] = {ordinal_of(plan, from, first),
-                                  delayed ? 1 + delay_of(plan, from, slot) : 0};
+           swarm__graph_plan_incoming(&plan->graph, slot, &cursor, &from, &marked)) {
+        const struct delay *edge = marked ? record_of(plan, from, slot) : NULL;
 
-            swarm__log(sw, SWARM_EVENT_EDGE, plan->run, ordinal_of(plan, slot, first), fields);
+        if (sw->log.enabled) {
+            log_edge(plan, edge, ordinal_of(plan, from, first), ordinal_of(plan, slot, first));
         }
-        if (reads) {
+        if (reads_all || (reads && (edge == NULL || edge_kind(edge) == SWARM_EDGE_DATA))) {
             input_append(&sw->dispatch, step, from, &last);
         }
     }
@@ -401,8 +429,11 @@ swarm_status swarm__plan_apply(swarm_plan *plan, swarm_error *out_error) {
     run->started = true;
     run->ordinal_next += plan->graph.count;
     log_plan(plan, first);
+    swarm__shapes_enter(plan);
     swarm__graph_plan_link(&plan->graph, first);
+    swarm__shapes_link(plan);
     start_steps(plan);
+    swarm__shapes_start(plan);
     plan->open = false;
     return SWARM_OK;
 }
@@ -410,6 +441,7 @@ swarm_status swarm__plan_apply(swarm_plan *plan, swarm_error *out_error) {
 /* The record of a step that is not there after all. */
 void swarm__record_give(struct dispatch *d, uint32_t tracked) {
     swarm__demand_let_go(d, d->tracked[tracked].demand);
+    swarm__shape_let_go(d, &d->tracked[tracked]);
     if (d->tracked[tracked].guard != NONE32) {
         swarm__guard_free(d, d->tracked[tracked].guard);
     }

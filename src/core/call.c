@@ -171,12 +171,17 @@ void swarm__plain_returned(swarm *sw, uint32_t slot) {
 
 /* ---- for the function */
 
+/* Of a step that did not end OK and is read all the same: nothing. */
 static swarm_result result_of(const swarm *sw, uint32_t slot) {
     swarm_result result = {.value = sw->graph.output[slot]};
+    const swarm_result nothing = {0};
+    const struct tracked *step;
 
-    return graph_has(&sw->graph, slot, GRAPH_TRACKED)
-               ? sw->dispatch.tracked[tracked_of(&sw->graph, slot)].result
-               : result;
+    if (!graph_has(&sw->graph, slot, GRAPH_TRACKED)) {
+        return result;
+    }
+    step = &sw->dispatch.tracked[tracked_of(&sw->graph, slot)];
+    return step->state == SWARM_STEP_OK ? step->result : nothing;
 }
 
 /* The cell of input `index`: from *cell, which is that of input *at, if it lies before, else
@@ -194,6 +199,16 @@ static uint32_t input_cell(const swarm *sw, const struct tracked *step, uint32_t
     return cursor->cell;
 }
 
+/* Why nothing came from that predecessor. */
+static swarm_status hole_reason(const swarm *sw, uint32_t input) {
+    const struct tracked *from = &sw->dispatch.tracked[tracked_of(&sw->graph, input & INPUT_SLOT)];
+
+    if ((input & INPUT_LATE) != 0 || from->state == SWARM_STEP_CANCELLED) {
+        return SWARM_E_FENCED;
+    }
+    return from->reason != SWARM_OK ? from->reason : SWARM_E_DEPENDS;
+}
+
 static swarm_status input_at(const swarm *sw, uint32_t slot, uint32_t index,
                              struct input_cursor *cursor, swarm_result *out_result) {
     const struct tracked *step;
@@ -207,7 +222,11 @@ static swarm_status input_at(const swarm *sw, uint32_t slot, uint32_t index,
         return SWARM_E_INVALID;
     }
     cell = input_cell(sw, step, index, cursor);
-    *out_result = result_of(sw, sw->dispatch.inputs[cell].slot);
+    cell = sw->dispatch.inputs[cell].slot;
+    if ((cell & INPUT_HOLE) != 0) {
+        return hole_reason(sw, cell);
+    }
+    *out_result = result_of(sw, cell);
     return SWARM_OK;
 }
 

@@ -69,7 +69,7 @@ static void cancel_one(swarm *sw, uint32_t tracked) {
     swarm__step_end(sw, tracked, SWARM_STEP_CANCELLED, SWARM_OK);
 }
 
-static void cancel_step(swarm *sw, uint32_t slot, bool subtree) {
+void swarm__step_stop(swarm *sw, uint32_t slot, bool subtree) {
     struct graph *graph = &sw->graph;
     uint32_t kind = ATOMIC_LOAD(&graph->kind[slot], relaxed);
     struct tracked *step;
@@ -163,7 +163,7 @@ void swarm__command_one(swarm *sw) {
         uint32_t slot = swarm__graph_pin(&sw->graph, step); /* a worker may be ending it */
 
         if (slot != NONE32) {
-            cancel_step(sw, slot, command.kind == CANCEL_SUBTREE);
+            swarm__step_stop(sw, slot, command.kind == CANCEL_SUBTREE);
             swarm__graph_unpin(&sw->graph, slot);
         }
     }
@@ -194,16 +194,13 @@ static void delays_cut(swarm *sw, const struct tracked *step) {
 
     for (uint32_t at = step->delays_first; at != NONE32; at = d->delays[at].next) {
         uint32_t to = d->delays[at].to;
-        bool poisoned;
 
         if (!heap_contains(d->timer_nodes, timer_of_delay(d, at)) ||
             !swarm__scope_is_cancelled(&sw->graph, sw->graph.scope[to])) {
             continue;
         }
         timer_disarm(d, timer_of_delay(d, at));
-        if (swarm__graph_count_down(&sw->graph, to, true, &poisoned)) {
-            swarm__woken_push(sw, to, poisoned);
-        }
+        swarm__edge_arrived(sw, to, EDGE_MISSING);
     }
 }
 

@@ -4,6 +4,9 @@
  *
  *     advance.c   one round: what arrived is applied, timers fire, ready steps are dispatched
  *     step.c      a tracked step's way through its states, and what its end causes
+ *     edge.c      edges that are more than a count: with a delay, with rules, or into a join
+ *     join.c      joins other than AND
+ *     shape.c     steps that are more than an AND of their edges: adding and applying them
  *     attempt.c   starting, answering, giving up an attempt; requests
  *     guard.c     options that watch over a step's attempts: their record, and the step's timer
  *     watch.c     progress, from any thread, and the detectors
@@ -29,6 +32,8 @@
 #include "../dispatch/agent.h"
 #include "../dispatch/attempt.h"
 #include "../dispatch/demand.h"
+#include "../dispatch/edge.h"
+#include "../dispatch/join.h"
 #include "../dispatch/guard.h"
 #include "../dispatch/order.h"
 #include "../dispatch/permit.h"
@@ -62,6 +67,7 @@ struct swarm_plan {
     uint32_t demand;  /* of a call step's plan: the last private one, or NONE32 */
     uint32_t readers; /* steps that list their inputs */
     uint32_t guards;  /* steps with options that watch over their attempts */
+    uint32_t shapes;  /* the last of its ring of shapes, or NONE32 */
     bool open;
 };
 
@@ -85,7 +91,8 @@ struct round {
     uint32_t commands;    /* sorted list */
     uint32_t sweep;       /* next tracked step, or attempt, of a cancel under way, or NONE32 */
     uint32_t sweep_agent; /* a sweep over this agent's attempts, or NONE32 */
-    uint32_t held_first, held_last; /* call steps that wait for the log to be safe */
+    uint32_t losers_first, losers_last; /* joins whose losers are to be cancelled */
+    uint32_t held_first, held_last;     /* call steps that wait for the log to be safe */
     uint64_t held_frame;
     uint64_t number;
     bool changed;
@@ -183,15 +190,65 @@ void swarm__step_recycle(swarm *sw, uint32_t slot);
 void swarm__step_free(swarm *sw, uint32_t tracked);
 /* Ends a plain call step that came back to the turn. */
 void swarm__plain_end(swarm *sw, uint32_t slot, uint32_t state, uint64_t value);
-/* An edge with a delay was added behind a step that had ended OK: its time runs from that end. A
- * hook of the graph. */
-/* The delay of an edge, in the list of the step that it leaves, by the ordinal of the other. */
-uint32_t swarm__delay_find(const struct dispatch *d, uint32_t list, uint64_t ordinal);
-void swarm__delay_late(void *sw, uint32_t from, uint32_t to);
 /* Deals with scopes in which nothing is left, and with one run that may have ended. False: none. */
 bool swarm__scopes_collect(swarm *sw);
 /* Hands the call steps that wait for the log to the workers, once it is safe. */
 void swarm__release_held(swarm *sw);
+
+/* ---- edge.c */
+
+/* The record of an edge in the list of the step that it leaves, by the ordinal of the other, or
+ * NONE32. */
+uint32_t swarm__delay_find(const struct dispatch *d, uint32_t list, uint64_t ordinal);
+/* A step has ended that `to` waits for by an edge of dispatch's. *delays is where its list stands:
+ * it and the successors both ascend. */
+void swarm__edge_ended(swarm *sw, const struct tracked *from, uint32_t to, uint32_t *delays);
+/* The same for an edge that was added behind a step that had ended. A hook of the graph. */
+void swarm__edge_late(void *sw, uint32_t from, uint32_t to);
+/* An edge has no more to wait for: EDGE_*. */
+void swarm__edge_arrived(swarm *sw, uint32_t to, uint32_t what);
+/* Marks the inputs that bring nothing, as things stand now; takes the marks away. */
+void swarm__inputs_mark(swarm *sw, uint32_t tracked);
+void swarm__inputs_clear(struct dispatch *d, struct tracked *step);
+/* Says which conditions the result of a step met that has ended. */
+void swarm__branch_log(swarm *sw, const struct tracked *step);
+
+/* ---- join.c */
+
+static inline bool swarm__step_joins(const struct dispatch *d, uint32_t tracked) {
+    uint32_t shape = d->tracked[tracked].shape;
+
+    return shape != NONE32 && d->shapes[shape].has_join;
+}
+
+/* One of the join's edges has arrived: EDGE_*. */
+void swarm__join_arrived(swarm *sw, uint32_t tracked, uint32_t what);
+/* Opens the gate if what has arrived decides the join. */
+void swarm__join_decide(swarm *sw, uint32_t tracked);
+/* The step was ended before the join was decided. */
+void swarm__join_abandon(swarm *sw, uint32_t tracked);
+/* Says in the log how a join was decided, and sees to its losers. False: the step has failed. */
+bool swarm__join_goes(swarm *sw, uint32_t tracked);
+/* Goes one loser further. */
+void swarm__loser_one(swarm *sw);
+
+/* ---- shape.c */
+
+/* What is wrong with the parts of a spec that make a shape, or null. */
+const char *swarm__shape_fault(const swarm_step_spec *spec);
+/* Gives a new step its shape, if it has one. False: the plan has failed. */
+bool swarm__shape_add(swarm_plan *plan, const swarm_step_spec *spec, uint32_t tracked);
+void swarm__shape_let_go(struct dispatch *d, struct tracked *step);
+/* How many the plan holds; each writes an event when it is applied. */
+uint32_t swarm__shapes_count(const swarm_plan *plan);
+/* The stages of a plan: what may be refused; its steps have ordinals; they are linked; started. */
+bool swarm__shapes_admit(swarm_plan *plan);
+void swarm__shapes_enter(swarm_plan *plan);
+void swarm__shapes_link(swarm_plan *plan);
+void swarm__shapes_start(swarm_plan *plan);
+/* A static run starts again: after its steps were reset, and after the first were started. */
+void swarm__shapes_again(swarm *sw, uint32_t run);
+void swarm__shapes_start_again(swarm *sw, uint32_t run);
 
 /* ---- attempt.c */
 
@@ -246,6 +303,8 @@ void swarm__pulse_applied(swarm *sw, uint32_t attempt);
 void swarm__command_collected(swarm *sw, uint32_t command);
 /* Applies the first of them. */
 void swarm__command_one(swarm *sw);
+/* Cancels a step, and with `subtree` all that it added. */
+void swarm__step_stop(swarm *sw, uint32_t slot, bool subtree);
 /* Goes one step, or one attempt, further in the cancel under way. */
 void swarm__sweep_one(swarm *sw);
 

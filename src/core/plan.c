@@ -36,6 +36,7 @@ static void plan_begin(swarm *sw, swarm_plan *plan, uint32_t run, uint32_t scope
     plan->delays = NONE32;
     plan->records = NONE32;
     plan->demand = NONE32;
+    plan->shapes = NONE32;
     plan->readers = 0;
     plan->guards = 0;
     plan->value = 0;
@@ -52,6 +53,7 @@ static void plan_begin_refused(swarm *sw, swarm_plan *plan) {
     plan->run = NONE32;
     plan->delays = NONE32;
     plan->records = NONE32;
+    plan->shapes = NONE32;
     plan->open = true;
     plan->graph.caller = NONE32;
     plan->graph.first = NONE32;
@@ -143,7 +145,7 @@ static const char *spec_fault(const swarm_step_spec *spec) {
             return "step: a null skill";
         }
     }
-    return NULL;
+    return swarm__shape_fault(spec);
 }
 
 /* The permits of a step, each at most once and within its capacity. */
@@ -227,6 +229,7 @@ static void tracked_fill(struct tracked *step, const swarm_step_spec *spec, uint
     step->agent = NONE32;
     step->backend = NONE32;
     step->scope_own = NONE32;
+    step->shape = NONE32;
     step->plan = NONE32;
     step->inputs_first = NONE32;
     step->delays_first = NONE32;
@@ -256,16 +259,13 @@ static uint32_t tracked_new(swarm_plan *plan, const swarm_step_spec *spec) {
     d->tracked[index].demand = NONE32;
     if (spec->function.id != 0) {
         d->tracked[index].function = (uint32_t)spec->function.id - 1;
-        return index;
+    } else {
+        d->tracked[index].demand = demand_fill(plan, spec);
     }
-    d->tracked[index].demand = demand_fill(plan, spec);
-    if (d->tracked[index].demand == NONE32) {
-        pool_push(&d->tracked_pool, index);
-        return NONE32;
-    }
-    if (!swarm__guard_new(plan, spec, &d->tracked[index].guard)) {
-        swarm__demand_let_go(d, d->tracked[index].demand);
-        pool_push(&d->tracked_pool, index);
+    if ((spec->function.id == 0 && d->tracked[index].demand == NONE32) ||
+        !swarm__shape_add(plan, spec, index) ||
+        !swarm__guard_new(plan, spec, &d->tracked[index].guard)) {
+        swarm__record_give(d, index);
         return NONE32;
     }
     return index;
@@ -306,7 +306,7 @@ swarm_step swarm_step_add(swarm_plan *plan, const swarm_step_spec *spec) {
     plan->sw->dispatch.tracked[tracked].slot = slot;
     plan->sw->dispatch.tracked[tracked].run_next = plan->records;
     plan->records = tracked;
-    plan->readers += (spec->flags & SWARM_STEP_INPUTS) != 0;
+    plan->readers += (plan->sw->dispatch.tracked[tracked].flags & SWARM_STEP_INPUTS) != 0;
     plan->guards += plan->sw->dispatch.tracked[tracked].guard != NONE32;
     if (step_is_kept(plan, spec->flags)) {
         graph_keep(&plan->sw->graph, slot);
@@ -358,33 +358,61 @@ swarm_step swarm_range_add(swarm_plan *plan, swarm_function function, uint64_t f
 
 /* ---- edges */
 
-/* The delay's record, before the edge: the graph only knows that there is one. */
-static bool delay_add(swarm_plan *plan, swarm_step from, swarm_step to, uint64_t delay_ns) {
+/* Whether both ends are steps that dispatch keeps track of. */
+static bool edge_tracked(swarm_plan *plan, uint32_t a, uint32_t b) {
+    const struct graph *graph = &plan->sw->graph;
+
+    if (a != NONE32 && b != NONE32 && graph_has(graph, a, GRAPH_TRACKED) &&
+        graph_has(graph, b, GRAPH_TRACKED)) {
+        return true;
+    }
+    if (a == NONE32 || b == NONE32) {
+        return true; /* the graph says what is wrong with it */
+    }
+    plan_refuse(plan, SWARM_E_INVALID,
+                "edge: a delay or rules join two steps that were added by swarm_step_add");
+    return false;
+}
+
+/* Its record, before the edge: the graph only knows that there is one. */
+static bool edge_record(swarm_plan *plan, swarm_step from, swarm_step to,
+                        const swarm_edge_spec *spec) {
     swarm *sw = plan->sw;
     uint32_t a = swarm__graph_find(&sw->graph, from), b = swarm__graph_find(&sw->graph, to), index;
 
-    if (a == NONE32 || b == NONE32) {
-        bool is_null = from.id == 0 || to.id == 0;
-
-        plan_refuse(plan, is_null ? SWARM_E_INVALID : SWARM_E_STALE,
-                    is_null ? "edge: an end is the null handle" : "edge: no such step");
+    if (!edge_tracked(plan, a, b)) {
         return false;
     }
-    if (!graph_has(&sw->graph, a, GRAPH_TRACKED) || !graph_has(&sw->graph, b, GRAPH_TRACKED)) {
-        plan_refuse(plan, SWARM_E_INVALID,
-                    "edge: a delay joins two steps that were added by swarm_step_add");
-        return false;
+    if (a == NONE32 || b == NONE32) {
+        return true;
     }
     index = pool_pop(&sw->dispatch.delays_pool);
     if (index == NONE32) {
         plan_refuse(plan, SWARM_E_FULL, "edge: raise config.delays_max");
         return false;
     }
-    sw->dispatch.delays[index].delay_ns = delay_ns == SWARM_ZERO ? 0 : delay_ns;
+    edge_fill(&sw->dispatch.delays[index], spec);
     sw->dispatch.delays[index].from = a;
     sw->dispatch.delays[index].to = b;
     sw->dispatch.delays[index].next = plan->delays;
     plan->delays = index;
+    return true;
+}
+
+/* Whether an edge leads into a join of this plan, and so is dispatch's; refuses one that comes from
+ * a step that ends without dispatch. */
+static bool edge_joins(swarm_plan *plan, swarm_step from, swarm_step to) {
+    const struct graph *graph = &plan->sw->graph;
+    uint32_t a = swarm__graph_find(graph, from), b = swarm__graph_find(graph, to);
+
+    if (b == NONE32 || !graph_has(graph, b, GRAPH_TRACKED) ||
+        !swarm__step_joins(&plan->sw->dispatch, tracked_of(graph, b))) {
+        return false;
+    }
+    if (a != NONE32 && !graph_has(graph, a, GRAPH_TRACKED)) {
+        plan_refuse(plan, SWARM_E_INVALID,
+                    "edge: a join's predecessors are steps of swarm_step_add");
+    }
     return true;
 }
 
@@ -397,11 +425,34 @@ static swarm_status plan_status(const swarm_plan *plan) {
 }
 
 swarm_status swarm_edge_add(swarm_plan *plan, swarm_step from, swarm_step to, uint64_t delay_ns) {
+    const swarm_edge_spec spec = {.delay_ns = delay_ns};
+
     if (!plan_is_usable(plan)) {
         return plan_status(plan);
     }
-    if (delay_ns == 0 || delay_add(plan, from, to, delay_ns)) {
-        swarm__graph_plan_edge(&plan->graph, from, to, delay_ns != 0);
+    if (delay_ns == 0 || edge_record(plan, from, to, &spec)) {
+        bool joins = plan->shapes != NONE32 && edge_joins(plan, from, to);
+
+        swarm__graph_plan_edge(&plan->graph, from, to, delay_ns != 0 || joins);
+    }
+    return plan->graph.error.status;
+}
+
+swarm_status swarm_edge_add_with(swarm_plan *plan, swarm_step from, swarm_step to,
+                                 const swarm_edge_spec *spec) {
+    if (spec == NULL) {
+        return swarm_edge_add(plan, from, to, 0);
+    }
+    if (!plan_is_usable(plan)) {
+        return plan_status(plan);
+    }
+    if (!edge_is_sound(spec)) {
+        plan_refuse(plan, SWARM_E_INVALID, "edge: values out of range, or rules for a SOFT edge");
+    } else if (spec->kind == SWARM_EDGE_SOFT && edge_joins(plan, from, to)) {
+        plan_refuse(plan, SWARM_E_INVALID, "edge: a SOFT one leads into no join");
+    } else if (edge_record(plan, from, to, spec)) {
+        (void)edge_joins(plan, from, to);
+        swarm__graph_plan_edge(&plan->graph, from, to, true);
     }
     return plan->graph.error.status;
 }

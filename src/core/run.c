@@ -196,6 +196,7 @@ static void tracked_again(struct dispatch *d, struct tracked *step) {
     step->agent = NONE32;
     step->ready_ns = step->start_ns = step->end_ns = 0;
     step->finished = false;
+    swarm__inputs_clear(d, step);
 }
 
 swarm_status swarm_run_again(swarm *sw, swarm_run handle) {
@@ -230,9 +231,11 @@ swarm_status swarm_run_again(swarm *sw, swarm_run handle) {
     }
     swarm__scope_open(&sw->graph, index, index, NONE32, SWARM_NEVER);
     swarm__graph_region_reset(&sw->graph, index);
+    swarm__shapes_again(sw, index);
     while (swarm__graph_region_start(&sw->graph, index, &cursor, &slot)) {
         swarm__woken_push(sw, slot, false);
     }
+    swarm__shapes_start_again(sw, index);
     run->quiet = before.steps == 0;
     sw->round.runs_quiet = true;
     return SWARM_OK;

@@ -53,6 +53,7 @@ static void fill_defaults(swarm_config *c) {
     set_default(&c->commands_max, 256);
     set_default(&c->guards_max, 256);
     set_default(&c->asks_max, 64);
+    set_default(&c->shapes_max, c->tracked_max / 16);
     c->spin = c->spin == SWARM_NONE ? 0 : c->spin;
 }
 
@@ -60,7 +61,7 @@ static bool counts_fit(const swarm_config *c) {
     const uint32_t counts[] = {c->runs_max,     c->tracked_max, c->delays_max,  c->inputs_max,
                                c->agents_max,   c->permits_max, c->demands_max, c->backends_max,
                                c->inflight_max, c->scopes_max,  c->plans_max,   c->ranges_max,
-                               c->commands_max, c->guards_max,  c->asks_max};
+                               c->commands_max, c->guards_max,  c->asks_max,    c->shapes_max};
 
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         if (counts[i] > COUNT_LIMIT) {
@@ -85,7 +86,7 @@ static swarm_status config_check(const swarm_config *config, swarm_config *out) 
     if (!counts_fit(out) || (out->deque_size & (out->deque_size - 1)) != 0 ||
         out->flags > SWARM_CONFIG_STATIC || out->log_bytes < LOG_LEAST ||
         (out->log_bytes != SWARM_NEVER && out->log_bytes > SIZE_MAX / 2) || out->reserved != 0 ||
-        (out->host != NULL && out->host->size != sizeof *out->host)) {
+        out->reserved_2 != 0 || (out->host != NULL && out->host->size != sizeof *out->host)) {
         return SWARM_E_INVALID;
     }
     return SWARM_OK;
@@ -117,6 +118,8 @@ static void layout_tracked(struct dispatch *d, struct arena *arena, const swarm_
     d->inputs_free.links = CARVE(arena, c->inputs_max, uint32_t);
     d->delays = CARVE(arena, c->delays_max, struct delay);
     d->delays_pool.links = CARVE(arena, c->delays_max, atomic_u32);
+    d->shapes = CARVE(arena, c->shapes_max, struct shape);
+    d->shapes_pool.links = CARVE(arena, c->shapes_max, atomic_u32);
     d->demands = CARVE(arena, c->demands_max, struct demand);
     d->demands_pool.links = CARVE(arena, c->demands_max, atomic_u32);
     d->demand_nodes = CARVE(arena, c->demands_max, struct heap_node);
@@ -219,6 +222,7 @@ static void start_dispatch(swarm *sw) {
     d->config = c;
     pool_init(&d->tracked_pool, d->tracked_pool.links, c->tracked_max);
     pool_init(&d->delays_pool, d->delays_pool.links, c->delays_max);
+    pool_init(&d->shapes_pool, d->shapes_pool.links, c->shapes_max);
     pool_init(&d->demands_pool, d->demands_pool.links, c->demands_max);
     pool_init(&d->guards_pool, d->guards_pool.links, c->guards_max);
     slots_init(&d->inputs_free, d->inputs_free.links, c->inputs_max);
@@ -243,7 +247,7 @@ static void start_core(swarm *sw) {
                                       .enter = swarm__call_enter,
                                       .leave = swarm__call_leave,
                                       .plan_done = swarm__plan_done,
-                                      .late = swarm__delay_late,
+                                      .late = swarm__edge_late,
                                       .signal = swarm__signal,
                                       .wanted = swarm__wanted};
 
@@ -257,6 +261,7 @@ static void start_core(swarm *sw) {
     round->woken_first = round->woken_last = NONE32;
     round->held_first = round->held_last = NONE32;
     round->sweep = round->sweep_agent = NONE32;
+    round->losers_first = round->losers_last = NONE32;
     sw->scopes_free = NONE32;
     sw->scopes_fresh = c->runs_max;
     park_init(&sw->bell, 0);

@@ -11,13 +11,14 @@
 /* Fields of each kind of event, as swarm.h lists them. */
 static uint32_t fields_of(uint32_t kind) {
     static const unsigned char count[] = {
-        [SWARM_EVENT_RUN_OPEN] = 8, [SWARM_EVENT_PLAN] = 6,     [SWARM_EVENT_STEP] = 8,
-        [SWARM_EVENT_EDGE] = 2,     [SWARM_EVENT_READY] = 1,    [SWARM_EVENT_START] = 4,
-        [SWARM_EVENT_DONE] = 8,     [SWARM_EVENT_RETRY] = 3,    [SWARM_EVENT_END] = 2,
-        [SWARM_EVENT_GIVE_UP] = 3,  [SWARM_EVENT_FENCED] = 7,   [SWARM_EVENT_HOLD] = 2,
-        [SWARM_EVENT_CANCEL] = 2,   [SWARM_EVENT_CLOSE] = 1,    [SWARM_EVENT_RUN_END] = 7,
-        [SWARM_EVENT_LIMITS] = 2,   [SWARM_EVENT_PROGRESS] = 5, [SWARM_EVENT_DETECT] = 5,
-        [SWARM_EVENT_GUARD] = 8,
+        [SWARM_EVENT_RUN_OPEN] = 8,  [SWARM_EVENT_PLAN] = 6,      [SWARM_EVENT_STEP] = 8,
+        [SWARM_EVENT_EDGE] = 2,      [SWARM_EVENT_READY] = 1,     [SWARM_EVENT_START] = 4,
+        [SWARM_EVENT_DONE] = 8,      [SWARM_EVENT_RETRY] = 3,     [SWARM_EVENT_END] = 2,
+        [SWARM_EVENT_GIVE_UP] = 3,   [SWARM_EVENT_FENCED] = 7,    [SWARM_EVENT_HOLD] = 2,
+        [SWARM_EVENT_CANCEL] = 2,    [SWARM_EVENT_CLOSE] = 1,     [SWARM_EVENT_RUN_END] = 7,
+        [SWARM_EVENT_LIMITS] = 2,    [SWARM_EVENT_PROGRESS] = 5,  [SWARM_EVENT_DETECT] = 5,
+        [SWARM_EVENT_GUARD] = 8,     [SWARM_EVENT_JOIN_SPEC] = 5, [SWARM_EVENT_JOIN] = 7,
+        [SWARM_EVENT_EDGE_RULE] = 6, [SWARM_EVENT_BRANCH] = 4,
     };
 
     SWARM_ASSERT(kind < sizeof count && count[kind] != 0);
@@ -131,54 +132,28 @@ static void record_end(swarm *sw, uint32_t tracked, uint32_t state, swarm_status
 
 void swarm__step_end(swarm *sw, uint32_t tracked, uint32_t state, swarm_status reason) {
     struct tracked *step = &sw->dispatch.tracked[tracked];
-    bool finish = step->state != SWARM_STEP_PENDING && !is_with_worker(step);
+    bool pending = step->state == SWARM_STEP_PENDING, with_worker = is_with_worker(step);
 
     record_end(sw, tracked, state, reason);
-    if (finish) {
+    if (pending && swarm__step_joins(&sw->dispatch, tracked)) {
+        swarm__join_abandon(sw, tracked);
+    } else if (!pending && !with_worker) {
         swarm__step_finish(sw, tracked);
     }
 }
 
-uint32_t swarm__delay_find(const struct dispatch *d, uint32_t list, uint64_t ordinal) {
-    while (list != NONE32 && d->delays[list].ordinal != ordinal) {
-        list = d->delays[list].next;
-    }
-    SWARM_ASSERT(list != NONE32);
-    return list;
-}
-
-static void delay_start(swarm *sw, uint32_t delay, uint64_t from_ns) {
-    struct dispatch *d = &sw->dispatch;
-
-    SWARM_ASSERT(from_ns <= sw->now_ns);
-    SWARM_ASSERT(!heap_contains(d->timer_nodes, timer_of_delay(d, delay)));
-
-    timer_arm(d, timer_of_delay(d, delay), saturating_add64(from_ns, d->delays[delay].delay_ns),
-              d->delays[delay].ordinal);
-}
-
-/* An edge with a delay that was added after its first step had ended OK. */
-void swarm__delay_late(void *context, uint32_t from, uint32_t to) {
-    swarm *sw = context;
-    const struct tracked *step = &sw->dispatch.tracked[tracked_of(&sw->graph, from)];
-    uint64_t ordinal = sw->dispatch.tracked[tracked_of(&sw->graph, to)].ordinal;
-
-    delay_start(sw, swarm__delay_find(&sw->dispatch, step->delays_first, ordinal), step->end_ns);
-}
-
-/* Successors in ascending order; those that became ready are dealt with in this order. */
-static void tell_successors(swarm *sw, uint32_t slot, bool poison, uint32_t delays) {
+/* Successors in ascending order; those that became ready are dealt with in this order. `step` is
+ * its record, or null. */
+static void tell_successors(swarm *sw, uint32_t slot, bool poison, const struct tracked *step) {
     struct graph_walk walk;
-    uint32_t to, what;
+    uint32_t to, what, delays = step == NULL ? NONE32 : step->delays_first;
 
     swarm__graph_finish(&sw->graph, slot, poison, &walk);
     for (what = swarm__graph_finish_next(&walk, &to); what != 0;
          what = swarm__graph_finish_next(&walk, &to)) {
         if (what == WALK_DELAYED) {
-            uint64_t ordinal = sw->dispatch.tracked[tracked_of(&sw->graph, to)].ordinal;
-
-            delays = swarm__delay_find(&sw->dispatch, delays, ordinal); /* both lists ascend */
-            delay_start(sw, delays, sw->now_ns);
+            SWARM_ASSERT(step != NULL); /* plan.c: such edges join tracked steps */
+            swarm__edge_ended(sw, step, to, &delays);
         } else {
             swarm__woken_push(sw, to, what == WALK_POISONED);
         }
@@ -194,7 +169,7 @@ static void inputs_let_go(swarm *sw, struct tracked *step) {
     for (uint32_t cell = step->inputs_first; cell != NONE32;) {
         uint32_t next = d->inputs[cell].next;
 
-        swarm__step_unref(sw, d->inputs[cell].slot);
+        swarm__step_unref(sw, d->inputs[cell].slot & INPUT_SLOT);
         slots_give(&d->inputs_free, cell);
         cell = next;
     }
@@ -210,7 +185,10 @@ static uint32_t finish(swarm *sw, uint32_t slot, uint32_t state, uint64_t value)
 
     sw->graph.output[slot] = value;
     kind_state_set(&sw->graph, slot, state);
-    tell_successors(sw, slot, state != SWARM_STEP_OK, is_tracked ? step->delays_first : NONE32);
+    if (is_tracked && step->delays_first != NONE32) {
+        swarm__branch_log(sw, step);
+    }
+    tell_successors(sw, slot, state != SWARM_STEP_OK, step);
     if (is_tracked) {
         SWARM_ASSERT(!step->finished);
         step->finished = true;
@@ -379,6 +357,7 @@ void swarm__step_free(swarm *sw, uint32_t tracked) {
         step->guard = NONE32;
     }
     delays_let_go(d, step);
+    swarm__shape_let_go(d, step);
     run_unlink(d, run, tracked);
     if (step->lent) {
         step->unwanted = true;
@@ -439,11 +418,23 @@ static void woken_tracked(swarm *sw, uint32_t slot, bool poisoned) {
 
     if (state_is_terminal(step->state)) { /* it was cancelled while it waited */
         swarm__step_finish(sw, tracked);
-    } else if (cancelled || poisoned) {
+        return;
+    }
+    if (cancelled || poisoned) {
         record_end(sw, tracked, cancelled ? SWARM_STEP_CANCELLED : SWARM_STEP_SKIPPED,
                    cancelled ? SWARM_OK : SWARM_E_DEPENDS);
         swarm__step_finish(sw, tracked);
-    } else if (step->demand != NONE32) {
+        return;
+    }
+    if (swarm__step_joins(&sw->dispatch, tracked) && !swarm__join_goes(sw, tracked)) {
+        record_end(sw, tracked, SWARM_STEP_FAILED, SWARM_E_DEPENDS);
+        swarm__step_finish(sw, tracked);
+        return;
+    }
+    if (step->holes && !swarm__step_joins(&sw->dispatch, tracked)) {
+        swarm__inputs_mark(sw, tracked); /* a join's are marked when it is decided */
+    }
+    if (step->demand != NONE32) {
         swarm__step_ready(sw, tracked);
     } else {
         step->state = SWARM_STEP_READY;

@@ -10,8 +10,6 @@
 #include "../base/random.h"
 #include "table.h"
 
-#define MILLION 1000000u
-
 /* Named streams of a run's seed. */
 enum { STREAM_JITTER = 1 };
 

@@ -47,7 +47,7 @@
 #define GRAPH_TURN 0x40000000u          /* in pending: an agent step, the turn's when it is ready */
 #define GRAPH_COUNT 0x3fffffffu         /* in pending: how many are missing */
 #define GRAPH_CLOSED 0xfffffffeu        /* in link: the step has ended */
-#define GRAPH_DELAYED 0x80000000u       /* in an edge: dispatch arms a timer instead of counting */
+#define GRAPH_DELAYED 0x80000000u       /* in an edge: dispatch counts it, by its own rules */
 #define GRAPH_OLDER 0x40000000u         /* in a staged edge: `from` is a step of an earlier plan */
 #define GRAPH_LAST 0x40000000u          /* in a static edge: the last one of its row */
 #define GRAPH_LONG 0x80000000u          /* in a static link: `next` of the first has the length */
@@ -144,8 +144,8 @@ struct graph_hooks {
     /* The plan of a plain call step is done with: linked, or undone because the step failed or the
      * plan was refused. Give its record back. */
     void (*plan_done)(void *context, struct swarm_plan *plan);
-    /* From graph_plan_link [turn]: an edge with a delay whose `from` had ended OK before. It is
-     * still counted: graph_count_down when its time has come. Null: counts as satisfied. */
+    /* From graph_plan_link [turn]: a delayed edge whose `from` had ended before. It is still
+     * counted: graph_count_down when its time has come. Null: counts as satisfied. */
     void (*late)(void *context, uint32_t from, uint32_t to);
     /* Something was posted, a scope became empty or work was released: wake who sleeps outside. */
     void (*signal)(void *context);
@@ -253,6 +253,8 @@ void swarm__graph_plan_fail(struct graph_plan *plan, swarm_status status, const 
  * of them is. In a static plan without tracked steps nobody needs that walk, and it finds nothing.
  * Once a plan; then graph_plan_link, or graph_plan_undo (also without a check). */
 swarm_status swarm__graph_plan_check(struct graph_plan *plan);
+/* Where one of its own steps stands in the plan, from 0. */
+uint64_t swarm__graph_plan_index(const struct graph_plan *plan, uint32_t slot);
 /* Walks: steps of a checked plan in order of adding; incoming edges of a step. Start with
  * *cursor = NONE32; false at the end. The plan's steps can be walked until graph_plan_start. */
 bool swarm__graph_plan_step(const struct graph_plan *plan, uint32_t *cursor);
@@ -281,10 +283,10 @@ enum { WALK_READY = 1, WALK_POISONED = 2, WALK_DELAYED = 3 };
 /* Ends a step: closes its successor list and walks it, ascending by ordinal. A state that is not
  * terminal yet becomes OK or, with poison, FAILED: set it before (kind_state_set), and output[]
  * too. next gives only those successors that need something: ready, ready but poisoned, or delayed
- * (not counted down: that is graph_count_down's, later; with poison a delayed edge counts at once);
- * 0 at the end. Afterwards the caller calls graph_ended, and then graph_unref: a step is born with
- * one reference, its life, and whoever ends it drops that. A step that continues another one
- * (graph_caller, asked before the unref) ends that one next, the same way and with the same result.
+ * (not counted down, with poison neither: that is graph_count_down's, now or later); 0 at the end.
+ * Afterwards the caller calls graph_ended, and then graph_unref: a step is born with one reference,
+ * its life, and whoever ends it drops that. A step that continues another one (graph_caller, asked
+ * before the unref) ends that one next, the same way and with the same result.
  */
 void swarm__graph_finish(struct graph *graph, uint32_t slot, bool poison,
                          struct graph_walk *out_walk);

@@ -137,14 +137,11 @@ static uint64_t link_satisfied(struct graph *graph, uint32_t from, uint32_t to, 
     uint32_t state = kind_state(graph_kind(graph, from));
 
     SWARM_ASSERT(state_is_terminal(state));
-    if (state != SWARM_STEP_OK) {
-        return LINK_POISON + 1;
-    }
     if (delayed && graph->hooks.late != NULL) {
         graph->hooks.late(graph->hooks.context, from, to);
         return 0;
     }
-    return 1;
+    return state != SWARM_STEP_OK ? LINK_POISON + 1 : 1;
 }
 
 /* Puts a step on the list of those that graph_plan_start starts. */

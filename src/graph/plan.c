@@ -249,7 +249,7 @@ static bool plan_owns(const struct graph_plan *plan, uint32_t slot) {
 }
 
 /* Index of one of the plan's own steps. */
-static uint64_t plan_index(const struct graph_plan *plan, uint32_t slot) {
+uint64_t swarm__graph_plan_index(const struct graph_plan *plan, uint32_t slot) {
     return plan->is_static ? slot - plan->first : plan->graph->lineage[slot];
 }
 
@@ -259,9 +259,10 @@ static void plan_edge_fail(struct graph_plan *plan, swarm_status status, uint32_
         return;
     }
     swarm__graph_plan_fail(plan, status, text);
-    plan->error.step = to != NONE32 && plan_owns(plan, to) ? plan_index(plan, to) : SWARM_NEVER;
+    plan->error.step =
+        to != NONE32 && plan_owns(plan, to) ? swarm__graph_plan_index(plan, to) : SWARM_NEVER;
     plan->error.other =
-        from != NONE32 && plan_owns(plan, from) ? plan_index(plan, from) : SWARM_NEVER;
+        from != NONE32 && plan_owns(plan, from) ? swarm__graph_plan_index(plan, from) : SWARM_NEVER;
 }
 
 /* Refuses a `to` that the plan does not own. */

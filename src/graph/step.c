@@ -167,7 +167,7 @@ uint32_t swarm__graph_finish_next(struct graph_walk *walk, uint32_t *out_to) {
         uint32_t ready;
 
         *out_to = edge & GRAPH_SLOT;
-        if ((edge & GRAPH_DELAYED) != 0 && !walk->poison) {
+        if ((edge & GRAPH_DELAYED) != 0) {
             return WALK_DELAYED;
         }
         ready = graph_drop(walk->graph, *out_to, 1, walk->poison);

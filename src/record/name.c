@@ -96,6 +96,14 @@ const char *swarm_event_text(uint32_t kind) {
         return "run end";
     case SWARM_EVENT_LIMITS:
         return "limits";
+    case SWARM_EVENT_JOIN_SPEC:
+        return "join spec";
+    case SWARM_EVENT_JOIN:
+        return "join";
+    case SWARM_EVENT_EDGE_RULE:
+        return "edge rule";
+    case SWARM_EVENT_BRANCH:
+        return "branch";
     case SWARM_EVENT_PROGRESS:
         return "progress";
     case SWARM_EVENT_DETECT:
