@@ -165,7 +165,8 @@ enum {
     SWARM_E_MISMATCH = -21,    /* made by another version or configuration */
     SWARM_E_UNSUPPORTED = -22, /* this host or backend cannot do it */
     SWARM_E_OVERFLOW = -23,    /* the numbers given do not fit their type */
-    SWARM_E_FAILED = -24       /* every attempt failed; the outcome says how */
+    SWARM_E_FAILED = -24,      /* every attempt failed; the outcome says how */
+    SWARM_E_BUDGET = -25       /* a reservation does not fit its budget */
 };
 
 /* Text of a status: what is wrong and what to do. Never null; static. [pure] */
@@ -213,6 +214,9 @@ typedef struct swarm_function {
 typedef struct swarm_permit {
     uint64_t id; /* 1 + index */
 } swarm_permit;
+typedef struct swarm_budget {
+    uint64_t id; /* slot and generation */
+} swarm_budget;
 /* One attempt of an agent step; what a completion answers. */
 typedef struct swarm_attempt {
     uint64_t id; /* slot and generation */
@@ -341,6 +345,8 @@ typedef struct swarm_config {
     uint32_t asks_max;      /* questions without an answer; default 64 */
     uint32_t shapes_max;    /* live steps with a join; default tracked_max / 16 */
     uint32_t reserved_2;    /* 0 */
+    uint32_t budgets_max;   /* open budgets; default 64 */
+    uint32_t charges_max;   /* distinct reservations alive; default 256 */
     uint32_t reserved;      /* 0 */
 } swarm_config;
 
@@ -436,6 +442,14 @@ typedef struct swarm_backend {
  * INVALID, DUPLICATE name, FULL (backends_max). [owner] */
 SWARM_API swarm_backend_id swarm_backend_add(swarm *sw, const swarm_backend *backend);
 
+/* Prices in nano-units a token. A sum above 2^64 - 1 counts as that. */
+typedef struct swarm_price {
+    uint64_t fixed_nano;  /* for each attempt */
+    uint64_t input_nano;  /* an input token that was not cached */
+    uint64_t cached_nano; /* a cached input token */
+    uint64_t output_nano; /* an output token */
+} swarm_price;
+
 /* A role that agents fill. */
 typedef struct swarm_profile_spec {
     const char *name;          /* unique in the swarm; digested */
@@ -445,6 +459,7 @@ typedef struct swarm_profile_spec {
     uint32_t inflight_max;     /* attempts that one agent works on at once; default 1 */
     uint32_t cost;             /* subtracted from the routing score; any unit, at most 10^6 */
     uint32_t reserved;         /* 0 */
+    const swarm_price *price; /* for budgets, where a backend reports no cost; copied; null: free */
 } swarm_profile_spec;
 
 /* Adds a profile. Null handle: INVALID, DUPLICATE name, STALE backend, FULL (profiles_max,
@@ -463,6 +478,76 @@ SWARM_API swarm_status swarm_agent_withdraw(swarm *sw, swarm_agent agent);
 /* Adds a permit: a semaphore of `capacity` units. Null handle: INVALID (capacity 0), DUPLICATE
  * name, FULL (permits_max). [owner] */
 SWARM_API swarm_permit swarm_permit_add(swarm *sw, const char *name, uint64_t capacity);
+
+/*
+ * BUDGETS. A budget limits what the attempts that are charged to it may use together, in up to six
+ * dimensions; it may stand below another one, up to 16 deep (tenant, run, subtree, step). A step
+ * with a charge reserves the most that an attempt of it may use in its budget and in all above, or
+ * it is not started; when the attempt is over, the reservation goes and what it used is booked. So
+ * no limit is passed while attempts keep to what was reserved. One that uses more is booked in full
+ * and flagged; a budget that is thereby over a limit admits nothing more.
+ *
+ * A reservation that would fit if attempts in flight used nothing waits for them. One that would
+ * not even then is exhausted, and the policy of the budget that lacks decides.
+ */
+
+/* Amounts in the six dimensions of a budget. */
+typedef struct swarm_amounts {
+    uint64_t steps;         /* attempts that were not REFUSED or THROTTLED */
+    uint64_t input_tokens;  /* prompt, cached part included */
+    uint64_t cached_tokens; /* part of input_tokens that comes from a cache */
+    uint64_t output_tokens; /* generated */
+    uint64_t cost_nano;     /* money */
+    uint64_t running_ns;    /* from start to answer, summed over attempts */
+} swarm_amounts;
+
+/* What happens to a step whose budget is exhausted. */
+enum {
+    SWARM_BUDGET_WAIT = 1,   /* it waits for a higher limit; the default */
+    SWARM_BUDGET_STOP = 2,   /* it ends in the state BUDGET */
+    SWARM_BUDGET_DEGRADE = 3 /* a profile whose prices still fit does it; if none does, as STOP */
+};
+
+/* A budget to add. */
+typedef struct swarm_budget_spec {
+    const char *name;    /* unique among open budgets; digested */
+    swarm_budget parent; /* the one above; null: none */
+    swarm_amounts limit; /* 0: unlimited in this dimension; SWARM_ZERO: nothing at all */
+    uint32_t policy;     /* SWARM_BUDGET_*; default WAIT */
+    uint32_t reserved;   /* 0 */
+} swarm_budget_spec;
+
+/* What is known of a budget. Unlimited dimensions have the limit SWARM_NEVER. */
+typedef struct swarm_budget_info {
+    swarm_amounts limit;    /* as last set */
+    swarm_amounts spent;    /* by attempts that are over */
+    swarm_amounts reserved; /* by attempts in flight */
+    uint64_t exceeded;      /* attempts that used more than reserved in a limited dimension */
+} swarm_budget_info;
+
+/* What a step, or each step of a run, reserves before an attempt of it starts. */
+typedef struct swarm_charge_spec {
+    swarm_budget budget;   /* which; those above it are charged too */
+    swarm_amounts reserve; /* the most that one attempt uses, at most the limits, else BUDGET;
+                              steps: default 1; cost_nano 0: by the prices of the profile */
+} swarm_charge_spec;
+
+/* Adds a budget. Null handle: INVALID, STALE parent, DEPTH (16), DUPLICATE name, FULL
+ * (budgets_max), AGAIN (read out the log and advance first). [owner] */
+SWARM_API swarm_budget swarm_budget_add(swarm *sw, const swarm_budget_spec *spec);
+
+/* Sets limits: 0 leaves a dimension as it is, SWARM_ZERO is 0, SWARM_NEVER takes the limit away.
+ * What is spent or reserved already stays. STALE, INVALID, AGAIN as above. [owner] */
+SWARM_API swarm_status swarm_budget_limit(swarm *sw, swarm_budget budget,
+                                          const swarm_amounts *limit);
+
+/* Lets go of a budget. BUSY while steps that charge it are alive, or budgets below it are open.
+ * STALE, AGAIN as above. [owner] */
+SWARM_API swarm_status swarm_budget_close(swarm *sw, swarm_budget budget);
+
+/* Writes what is known of a budget. STALE, INVALID. [owner] */
+SWARM_API swarm_status swarm_budget_get(swarm *sw, swarm_budget budget,
+                                        swarm_budget_info *out_info);
 
 /* What a call step sees. Read only, valid during the call. */
 typedef struct swarm_call {
@@ -516,6 +601,7 @@ typedef struct swarm_run_spec {
                               backend may still be, not counted; default SWARM_NONE */
     uint32_t order;        /* SWARM_ORDER_* */
     uint32_t flags;        /* SWARM_RUN_*, or 0 */
+    const swarm_charge_spec *charge; /* of agent steps that have none; copied; null: none */
 } swarm_run_spec;
 
 /* Opens a run. Null handle: INVALID, DUPLICATE key, FULL (runs_max), AGAIN (read out the log and
@@ -721,7 +807,9 @@ typedef struct swarm_step_spec {
     uint64_t queue_timeout_ns; /* longest wait from ready to start; default SWARM_NEVER */
     uint64_t run_timeout_ns;   /* longest time that one attempt runs; default SWARM_NEVER */
     swarm_retry retry;         /* agent steps only */
-    const swarm_join_spec *join;   /* null: all its predecessors, and all must end OK */
+    const swarm_join_spec *join; /* null: all its predecessors, and all must end OK */
+    /* What an attempt reserves of a budget; null: the run's. Agent steps only. */
+    const swarm_charge_spec *charge;
     const swarm_watch_spec *watch; /* detectors; null: none. Agent steps only */
     uint32_t skills_count;         /* names at `skills`; 0: it requires none */
     uint32_t needs_count;          /* entries at `needs`, at most 8; 0: it needs none */
@@ -1204,6 +1292,26 @@ enum {
                                   number (0: the step) */
     SWARM_EVENT_GUARD = 39     /* part of an option of the step, then its numbers in the order of
                                   the spec: watch 1 (from idle_timeout_ns), 2 (from size_min) */
+};
+
+/* Events of limits. */
+enum {
+    SWARM_EVENT_BUDGET = 40,       /* a budget's number, from 1, its name's digest, number of the
+                                      one above or 0, policy */
+    SWARM_EVENT_BUDGET_LIMIT = 41, /* a budget's number, its six limits */
+    SWARM_EVENT_RESERVE = 42,      /* attempt number, budget's number, 0, input, cached and output
+                                      tokens, cost_nano, running_ns: reserved */
+    SWARM_EVENT_SETTLE = 43,       /* attempt number, budget's number, SWARM_SETTLE_*, input, cached
+                                      and output tokens, cost_nano, running_ns: used */
+    SWARM_EVENT_LACK = 44,         /* budget's number, dimension from 1, needed, available, policy
+                                      applied; 0: it waits for attempts in flight */
+    SWARM_EVENT_BUDGET_CLOSE = 45  /* budget's number */
+};
+
+/* Flags of a SETTLE event. */
+enum {
+    SWARM_SETTLE_EXCEEDED = 1, /* more was used than reserved in a limited dimension */
+    SWARM_SETTLE_ESTIMATE = 2  /* the backend reported nothing: booked as reserved */
 };
 
 /* One event, decoded. */

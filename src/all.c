@@ -16,6 +16,7 @@
 
 #include "dispatch/advise.c"
 #include "dispatch/agent.c"
+#include "dispatch/budget.c"
 #include "dispatch/demand.c"
 #include "dispatch/order.c"
 #include "dispatch/skill.c"
@@ -29,6 +30,7 @@
 #include "core/attempt.c"
 #include "core/call.c"
 #include "core/cancel.c"
+#include "core/charge.c"
 #include "core/drive.c"
 #include "core/guard.c"
 #include "core/edge.c"

@@ -2,7 +2,7 @@
 /*
  * advance.c - the round (design, section 6).
  */
-#include "core.h"
+#include "charge.h"
 
 #define SORT_LISTS 32
 
@@ -327,6 +327,19 @@ static uint32_t lacking(swarm *sw, uint32_t demand, uint32_t run) {
     return permit == NONE32 ? NONE32 : wait_of_permit(permit);
 }
 
+/* A demand for which no agent can be picked now waits for what it lacks. */
+void swarm__set_aside(swarm *sw, uint32_t demand, uint32_t why) {
+    struct dispatch *d = &sw->dispatch;
+    uint32_t pinned = d->demands[demand].agent;
+
+    SWARM_ASSERT(why == PICK_BUSY || why == PICK_HELD);
+    if (why == PICK_HELD) {
+        swarm__demand_wait(d, demand, WAIT_BACKEND);
+    } else {
+        swarm__demand_wait(d, demand, pinned == NONE32 ? WAIT_AGENT : wait_of_agent(d, pinned));
+    }
+}
+
 /* Starts the next ready step, or sets aside a demand that cannot start. False when none is left. */
 static bool dispatch_one(swarm *sw) {
     struct dispatch *d = &sw->dispatch;
@@ -342,20 +355,17 @@ static bool dispatch_one(swarm *sw) {
         swarm__demand_wait(d, demand, list);
         return true;
     }
-    (void)swarm__demand_profiles(d, demand);
-    agent = swarm__agent_pick(d, &d->demands[demand], &score, &why);
-    if (agent == NONE32 && why == PICK_BUSY) {
-        uint32_t pinned = d->demands[demand].agent;
-
-        swarm__demand_wait(d, demand, pinned == NONE32 ? WAIT_AGENT : wait_of_agent(d, pinned));
-    } else if (agent == NONE32 && why == PICK_HELD) {
-        swarm__demand_wait(d, demand, WAIT_BACKEND);
+    agent =
+        swarm__agent_pick(d, &d->demands[demand], swarm__demand_profiles(d, demand), &score, &why);
+    if (agent == NONE32 && why != PICK_NOBODY) {
+        swarm__set_aside(sw, demand, why);
     } else if (agent == NONE32) {
         swarm__step_end(sw, head, SWARM_STEP_FAILED, SWARM_E_NO_AGENT);
     } else if (d->runs[d->tracked[head].run].report.attempts >=
                d->runs[d->tracked[head].run].attempts_max) {
         swarm__step_end(sw, head, SWARM_STEP_FAILED, SWARM_E_LIMIT);
-    } else {
+    } else if (d->demands[demand].charge == NONE32 ||
+               swarm__charge_admit(sw, head, &agent, &score)) {
         swarm__attempt_start(sw, head, agent, score);
     }
     return true;

@@ -6,7 +6,7 @@
  * graph's own check (cycles), the run's limits, keys, room for inputs, a scope, room in the log.
  * From there on nothing can fail.
  */
-#include "core.h"
+#include "charge.h"
 
 #define PLAN_EVENTS_BYTES 2u * LOG_EVENT_MAX
 
@@ -172,7 +172,8 @@ static swarm_status admit(swarm_plan *plan) {
         return SWARM_E_FULL;
     }
     if (swarm__graph_plan_check(&plan->graph) == SWARM_OK && within_limits(plan) &&
-        inputs_fit(plan) && scope_exists(plan) && swarm__shapes_admit(plan)) {
+        inputs_fit(plan) && scope_exists(plan) && swarm__shapes_admit(plan) &&
+        swarm__charges_fit(plan)) {
         (void)keys_insert(plan);
     }
     return plan->graph.error.status;

@@ -2,13 +2,16 @@
 /*
  * attempt.c - an attempt from start to settlement, and the requests about it.
  */
-#include "core.h"
+#include "charge.h"
 
 static void hold_resources(swarm *sw, struct attempt *attempt) {
     struct dispatch *d = &sw->dispatch;
 
     swarm__agent_take(d, attempt->agent);
     permit_take(d, &d->demands[attempt->demand]);
+    if (d->demands[attempt->demand].charge != NONE32) {
+        swarm__charge_reserve(sw, (uint32_t)(attempt - d->attempts));
+    }
     swarm__demand_ref(d, attempt->demand);
     swarm__step_read(sw, attempt->reads);
 }
@@ -19,6 +22,9 @@ static void give_resources(swarm *sw, struct attempt *attempt) {
     uint64_t busy_ns = sw->now_ns - attempt->start_ns;
 
     d->runs[attempt->run].report.running_ns += busy_ns;
+    if (d->demands[attempt->demand].charge != NONE32) {
+        swarm__charge_settle(sw, (uint32_t)(attempt - d->attempts));
+    }
     permit_give(d, &d->demands[attempt->demand]);
     for (uint32_t i = 0; i < d->demands[attempt->demand].needs_count; i++) {
         swarm__demand_wake(d, wait_of_permit(d->demands[attempt->demand].needs[i].permit));

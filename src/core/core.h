@@ -11,6 +11,7 @@
  *     guard.c     options that watch over a step's attempts: their record, and the step's timer
  *     watch.c     progress, from any thread, and the detectors
  *     cancel.c    cancels, from any thread
+ *     charge.c    budgets: what an attempt reserves, and its settlement
  *     plan.c      plans: filling them
  *     apply.c     plans: admitting and applying them
  *     call.c      what a running call step sees, and its return
@@ -31,6 +32,7 @@
 
 #include "../dispatch/agent.h"
 #include "../dispatch/attempt.h"
+#include "../dispatch/budget.h"
 #include "../dispatch/demand.h"
 #include "../dispatch/edge.h"
 #include "../dispatch/join.h"
@@ -339,6 +341,8 @@ swarm_plan *swarm__plan_of_call(swarm *sw, uint32_t slot);
 
 /* ---- run.c */
 
+/* Whether an owner's call may write two events now. */
+bool swarm__owner_may_log(swarm *sw);
 /* Ends the run if it is closed and nothing of it is left. */
 void swarm__run_check_end(swarm *sw, uint32_t run);
 
@@ -354,6 +358,8 @@ void swarm__invariant(const swarm *sw);
 
 /* ---- advance.c */
 
+/* A ready demand for which no agent can be picked, for the reason `why`, waits. */
+void swarm__set_aside(swarm *sw, uint32_t demand, uint32_t why);
 /* Whether a round would find something to do, whatever the time. */
 bool swarm__round_pending(const swarm *sw);
 

@@ -6,7 +6,7 @@
  * a plan takes records from lock-free pools and reads tables that only grow; what needs the turn,
  * such as equal demands becoming one, is left to the apply.
  */
-#include "core.h"
+#include "charge.h"
 
 #include <string.h>
 
@@ -135,10 +135,11 @@ static const char *spec_fault(const swarm_step_spec *spec) {
         ((spec->flags & SWARM_STEP_DETACHED) != 0 && (spec->flags & SWARM_STEP_KEPT) != 0)) {
         return "step: unknown flags, or both DETACHED and KEPT";
     }
-    if (is_call && (swarm__guard_wanted(spec) || spec->skills_count != 0 ||
+    if (is_call && (swarm__guard_wanted(spec) || spec->charge != NULL || spec->skills_count != 0 ||
                     spec->needs_count != 0 || spec->agent.id != 0 || spec->queue_timeout_ns != 0 ||
                     spec->run_timeout_ns != 0 || spec->retry.attempts_max != 0)) {
-        return "step: a call step has no skills, needs, agent, timeouts, retries or detectors";
+        return "step: a call step has no skills, needs, agent, timeouts, retries, detectors, "
+               "charge";
     }
     for (uint32_t i = 0; i < spec->skills_count; i++) {
         if (spec->skills[i] == NULL) {
@@ -189,7 +190,8 @@ static uint32_t demand_fill(swarm_plan *plan, const swarm_step_spec *spec) {
         plan_refuse(plan, SWARM_E_FULL, "step: raise config.demands_max");
         return NONE32;
     }
-    if (!needs_fill(plan, spec, &d->demands[demand])) {
+    if (!needs_fill(plan, spec, &d->demands[demand]) ||
+        !swarm__charge_fill(plan, spec->charge, demand)) {
         swarm__demand_discard(d, demand);
         return NONE32;
     }

@@ -8,7 +8,7 @@
 
 #define DEPTH_MAX 64u
 
-static bool owner_may_log(swarm *sw) {
+bool swarm__owner_may_log(swarm *sw) {
     return sw->round.phase == ROUND_IDLE && swarm__log_reserve(&sw->log, sw->now_ns, 2);
 }
 
@@ -67,6 +67,9 @@ static void run_fill(swarm *sw, uint32_t index, const swarm_run_spec *spec) {
     run->inflight_max = spec->inflight_max == 0 ? SWARM_NONE : spec->inflight_max;
     run->order = spec->order;
     run->flags = spec->flags;
+    if (spec->charge != NULL) {
+        run->charge = *spec->charge;
+    }
     run->first = NONE32;
     run->last = NONE32;
     /* Release: the record before a thread that was given the handle looks at it. */
@@ -81,6 +84,10 @@ static swarm_status spec_check(const swarm *sw, const swarm_run_spec *spec, cons
     if ((spec->flags & SWARM_RUN_GROWING) != 0 && (sw->config.flags & SWARM_CONFIG_STATIC) != 0) {
         *out_text = "run: the configuration has room for static runs only";
         return SWARM_E_INVALID;
+    }
+    if (spec->charge != NULL && budget_find(&sw->dispatch, spec->charge->budget) == NONE32) {
+        *out_text = "run: no such budget";
+        return SWARM_E_STALE;
     }
     if (run_by_key(&sw->dispatch, spec->key) != NONE32) {
         *out_text = "run: the key is taken";
@@ -105,7 +112,7 @@ swarm_run swarm_run_open(swarm *sw, const swarm_run_spec *spec) {
     }
     spec = spec == NULL ? &defaults : spec;
     status = spec_check(sw, spec, &text);
-    if (status == SWARM_OK && !owner_may_log(sw)) {
+    if (status == SWARM_OK && !swarm__owner_may_log(sw)) {
         status = SWARM_E_AGAIN;
     }
     if (status != SWARM_OK) {
@@ -155,7 +162,7 @@ swarm_status swarm_run_close(swarm *sw, swarm_run handle) {
     if (run->closed) {
         return SWARM_OK;
     }
-    if (!owner_may_log(sw)) {
+    if (!swarm__owner_may_log(sw)) {
         return SWARM_E_AGAIN;
     }
     run->closed = true;
@@ -215,7 +222,7 @@ swarm_status swarm_run_again(swarm *sw, swarm_run handle) {
     if (!run->ended || run->inflight + run->late != 0 || !results_returned(sw, run)) {
         return SWARM_E_BUSY;
     }
-    if (!owner_may_log(sw)) {
+    if (!swarm__owner_may_log(sw)) {
         return SWARM_E_AGAIN;
     }
     before = run->report;
@@ -315,7 +322,7 @@ swarm_status swarm_run_limits(swarm *sw, swarm_run handle, uint64_t steps_max,
     if (status != SWARM_OK) {
         return status;
     }
-    if (!owner_may_log(sw)) {
+    if (!swarm__owner_may_log(sw)) {
         return SWARM_E_AGAIN;
     }
     run = &sw->dispatch.runs[index];

@@ -54,6 +54,8 @@ static void fill_defaults(swarm_config *c) {
     set_default(&c->guards_max, 256);
     set_default(&c->asks_max, 64);
     set_default(&c->shapes_max, c->tracked_max / 16);
+    set_default(&c->budgets_max, 64);
+    set_default(&c->charges_max, 256);
     c->spin = c->spin == SWARM_NONE ? 0 : c->spin;
 }
 
@@ -61,7 +63,8 @@ static bool counts_fit(const swarm_config *c) {
     const uint32_t counts[] = {c->runs_max,     c->tracked_max, c->delays_max,  c->inputs_max,
                                c->agents_max,   c->permits_max, c->demands_max, c->backends_max,
                                c->inflight_max, c->scopes_max,  c->plans_max,   c->ranges_max,
-                               c->commands_max, c->guards_max,  c->asks_max,    c->shapes_max};
+                               c->commands_max, c->guards_max,  c->asks_max,    c->shapes_max,
+                               c->budgets_max,  c->charges_max};
 
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         if (counts[i] > COUNT_LIMIT) {
@@ -141,6 +144,10 @@ static void layout_agents(struct dispatch *d, struct arena *arena, const swarm_c
     d->attempts_free.links = CARVE(arena, c->inflight_max, uint32_t);
     d->pulses = CARVE(arena, c->inflight_max, struct pulse);
     d->runs = CARVE(arena, c->runs_max, struct run);
+    d->budgets = CARVE(arena, c->budgets_max, struct budget);
+    d->charges = CARVE(arena, c->charges_max, struct charge);
+    d->charges_pool.links = CARVE(arena, c->charges_max, atomic_u32);
+    d->tickets = CARVE(arena, c->inflight_max, struct ticket);
     d->skills = CARVE(arena, SKILLS_LIMIT, atomic_u64);
 }
 
@@ -225,6 +232,7 @@ static void start_dispatch(swarm *sw) {
     pool_init(&d->shapes_pool, d->shapes_pool.links, c->shapes_max);
     pool_init(&d->demands_pool, d->demands_pool.links, c->demands_max);
     pool_init(&d->guards_pool, d->guards_pool.links, c->guards_max);
+    pool_init(&d->charges_pool, d->charges_pool.links, c->charges_max);
     slots_init(&d->inputs_free, d->inputs_free.links, c->inputs_max);
     slots_init(&d->attempts_free, d->attempts_free.links, c->inflight_max);
     start_lists(d, c);
@@ -234,6 +242,9 @@ static void start_dispatch(swarm *sw) {
     for (uint32_t i = 0; i < c->inflight_max; i++) {
         ATOMIC_STORE(&d->attempts[i].word, attempt_word(0, ATTEMPT_FREE), relaxed);
         memset(&d->pulses[i], 0, sizeof d->pulses[i]);
+    }
+    for (uint32_t i = 0; i < c->budgets_max; i++) {
+        ATOMIC_STORE(&d->budgets[i].generation, 0, relaxed);
     }
     for (uint32_t i = 0; i < c->runs_max; i++) {
         memset(&d->runs[i], 0, sizeof d->runs[i]);

@@ -62,6 +62,8 @@ const char *swarm_status_text(swarm_status status) {
         return "OVERFLOW: the numbers do not fit their type; make them smaller";
     case SWARM_E_FAILED:
         return "FAILED: every attempt failed; the step's outcome says how";
+    case SWARM_E_BUDGET:
+        return "BUDGET: a reservation does not fit; raise the limit or reserve less";
     default:
         return "unknown status";
     }

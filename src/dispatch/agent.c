@@ -97,6 +97,9 @@ uint32_t swarm__profile_add(struct dispatch *d, const swarm_profile_spec *spec,
     profile->backend = (uint32_t)spec->backend.id - 1;
     profile->inflight_max = spec->inflight_max == 0 ? 1 : spec->inflight_max;
     profile->cost = spec->cost;
+    if (spec->price != NULL) {
+        profile->price = *spec->price;
+    }
     profile->free = NONE32;
     d->profiles_count++;
     d->profiles_version++;
@@ -197,8 +200,7 @@ static bool nobody_left(const struct dispatch *d, uint32_t profile, const struct
 }
 
 uint32_t swarm__agent_pick(const struct dispatch *d, const struct demand *demand,
-                           int64_t *out_score, uint32_t *out_why) {
-    const struct skill_set *fits = &demand->profiles;
+                           const struct skill_set *fits, int64_t *out_score, uint32_t *out_why) {
     uint32_t best = NONE32;
 
     *out_why = PICK_NOBODY;

@@ -18,10 +18,10 @@ void swarm__agent_withdraw(struct dispatch *d, uint32_t agent);
 /* Why no agent was picked. */
 enum { PICK_BUSY = 0, PICK_HELD = 1, PICK_NOBODY = 2 };
 
-/* The agent for a demand whose `profiles` are up to date, by score, or NONE32 with the reason in
+/* The agent for a demand among profiles that fit it, by score, or NONE32 with the reason in
  * *out_why: those that fit are all busy, their backends are held, or nobody in service fits. */
 uint32_t swarm__agent_pick(const struct dispatch *d, const struct demand *demand,
-                           int64_t *out_score, uint32_t *out_why);
+                           const struct skill_set *fits, int64_t *out_score, uint32_t *out_why);
 
 /* One attempt more, one less. Whoever waits for an agent must be woken after a give, and when
  * agents were added or withdrawn. */

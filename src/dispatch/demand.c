@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "demand.h"
+
+#include "charge.h"
 #include "skill.h"
 
 #include <string.h>
@@ -15,6 +17,7 @@ uint32_t swarm__demand_new(struct dispatch *d) {
         demand->ready = NONE32;
         demand->chain = NONE32;
         demand->list = NONE32;
+        demand->charge = NONE32;
     }
     return index;
 }
@@ -37,6 +40,17 @@ void swarm__demand_skills(struct dispatch *d, uint32_t demand, const char *const
     }
 }
 
+/* By the budget's name: handles are not hashed. */
+static uint64_t charge_digest(const struct dispatch *d, const struct charge *charge) {
+    uint32_t budget = budget_find(d, charge->budget);
+    uint64_t digest = budget == NONE32 ? 0 : ATOMIC_LOAD(&d->budgets[budget].name, relaxed);
+
+    for (uint32_t i = 0; i < SPENDS; i++) {
+        digest = hash_mix64(digest, charge->reserve[i]);
+    }
+    return digest;
+}
+
 void swarm__demand_seal(struct dispatch *d, uint32_t index, uint32_t run) {
     struct demand *demand = &d->demands[index];
 
@@ -50,13 +64,29 @@ void swarm__demand_seal(struct dispatch *d, uint32_t index, uint32_t run) {
         demand->digest += hash_mix64(hash_mix64(permit, 2), demand->needs[i].units);
     }
     demand->digest = hash_mix64(demand->digest, (uint64_t)demand->agent + 1);
+    if (demand->charge != NONE32) {
+        demand->digest = hash_mix64(demand->digest, charge_digest(d, &d->charges[demand->charge]));
+    }
 }
 
-static bool demands_equal(const struct demand *a, const struct demand *b) {
+static bool charges_equal(const struct dispatch *d, const struct demand *a,
+                          const struct demand *b) {
+    const struct charge *x, *y;
+
+    if (a->charge == NONE32 || b->charge == NONE32) {
+        return a->charge == b->charge;
+    }
+    x = &d->charges[a->charge];
+    y = &d->charges[b->charge];
+    return x->budget.id == y->budget.id && memcmp(x->reserve, y->reserve, sizeof x->reserve) == 0;
+}
+
+static bool demands_equal(const struct dispatch *d, const struct demand *a,
+                          const struct demand *b) {
     SWARM_ASSERT(a != b);
     if (a->digest != b->digest || a->run != b->run || a->agent != b->agent ||
         a->needs_count != b->needs_count || a->unknown_skill != b->unknown_skill ||
-        memcmp(&a->skills, &b->skills, sizeof a->skills) != 0) {
+        memcmp(&a->skills, &b->skills, sizeof a->skills) != 0 || !charges_equal(d, a, b)) {
         return false;
     }
     for (uint32_t i = 0; i < a->needs_count; i++) {
@@ -68,7 +98,7 @@ static bool demands_equal(const struct demand *a, const struct demand *b) {
 }
 
 uint32_t swarm__demand_share(struct dispatch *d, uint32_t last, uint32_t demand) {
-    if (last != NONE32 && demands_equal(&d->demands[last], &d->demands[demand])) {
+    if (last != NONE32 && demands_equal(d, &d->demands[last], &d->demands[demand])) {
         swarm__demand_discard(d, demand);
         demand = last;
     }
@@ -86,13 +116,16 @@ uint32_t swarm__demand_intern(struct dispatch *d, uint32_t index) {
 
     SWARM_ASSERT(!demand->interned);
     for (uint32_t at = *chain; at != NONE32; at = d->demands[at].chain) {
-        if (demands_equal(&d->demands[at], demand)) {
+        if (demands_equal(d, &d->demands[at], demand)) {
             swarm__demand_discard(d, index);
             swarm__demand_ref(d, at);
             return at;
         }
     }
     demand->interned = true;
+    if (demand->charge != NONE32) { /* the caller has looked whether the budget is there */
+        d->budgets[budget_find(d, d->charges[demand->charge].budget)].references++;
+    }
     demand->chain = *chain;
     *chain = index;
     heap_node_init(d->demand_nodes, index);
@@ -103,6 +136,9 @@ uint32_t swarm__demand_intern(struct dispatch *d, uint32_t index) {
 
 void swarm__demand_discard(struct dispatch *d, uint32_t demand) {
     SWARM_ASSERT(!d->demands[demand].interned);
+    if (d->demands[demand].charge != NONE32) {
+        pool_push(&d->charges_pool, d->demands[demand].charge);
+    }
     pool_push(&d->demands_pool, demand);
 }
 
@@ -146,7 +182,10 @@ void swarm__demand_unref(struct dispatch *d, uint32_t index) {
     }
     *link = demand->chain;
     demand->interned = false;
-    pool_push(&d->demands_pool, index);
+    if (demand->charge != NONE32) {
+        d->budgets[budget_find(d, d->charges[demand->charge].budget)].references--;
+    }
+    swarm__demand_discard(d, index);
 }
 
 const struct skill_set *swarm__demand_profiles(struct dispatch *d, uint32_t index) {

@@ -60,8 +60,13 @@ static inline uint32_t wait_of_agent(const struct dispatch *d, uint32_t agent) {
     return WAIT_FIXED + d->config->permits_max + d->config->runs_max + agent;
 }
 
+static inline uint32_t wait_of_budget(const struct dispatch *d, uint32_t budget) {
+    return wait_of_agent(d, d->config->agents_max) + budget;
+}
+
 static inline uint32_t wait_lists(const swarm_config *config) {
-    return WAIT_FIXED + config->permits_max + config->runs_max + config->agents_max;
+    return WAIT_FIXED + config->permits_max + config->runs_max + config->agents_max +
+           config->budgets_max;
 }
 
 #endif

@@ -160,6 +160,7 @@ struct demand {
         uint32_t permit;
     } needs[NEEDS_MAX];
     uint32_t needs_count;
+    uint32_t charge; /* what it reserves of a budget, or NONE32: see charge.h */
     uint32_t profiles_version;
     uint32_t run;
     uint32_t agent;      /* this one only, or NONE32 */
@@ -175,6 +176,7 @@ struct demand {
 struct profile {
     struct skill_set skills;
     uint64_t name;
+    swarm_price price;
     uint32_t backend;
     uint32_t inflight_max;
     uint32_t cost;
@@ -242,7 +244,8 @@ struct run {
     uint64_t steps_max;
     uint64_t attempts_max;
     uint64_t ordinal_next;
-    uint64_t number; /* in the log, from 1 */
+    uint64_t number;          /* in the log, from 1 */
+    swarm_charge_spec charge; /* of steps that have none; a null budget: none */
     uint32_t depth_max;
     uint32_t inflight_max;
     uint32_t inflight; /* attempts, given-up ones not counted */
@@ -259,8 +262,13 @@ struct run {
     atomic_u32 generation; /* odd: in use; last: run_fill clears what stands before it */
 };
 
-/* Waiting lists of demands: fixed ones, then one a permit, a run, an agent. */
+/* Waiting lists of demands: fixed ones, then one a permit, a run, an agent, a budget. */
 enum { WAIT_AGENT = 0, WAIT_BACKEND = 1, WAIT_ATTEMPT = 2, WAIT_FIXED = 3 };
+
+/* See charge.h. */
+struct budget;
+struct charge;
+struct ticket;
 
 struct dispatch {
     struct graph *graph;
@@ -290,6 +298,11 @@ struct dispatch {
     struct guard *guards;
     struct pool guards_pool;
     struct run *runs;
+    struct budget *budgets;
+    struct charge *charges; /* of demands */
+    struct pool charges_pool;
+    struct ticket *tickets; /* one an attempt */
+    uint64_t budgets_opened;
     atomic_u64 *skills;             /* digests of names, see skill.h */
     struct heap_node *timer_nodes;  /* tracked, attempts, delays, backends */
     uint32_t timers;                /* root */
@@ -353,6 +366,10 @@ static inline bool set_has(const struct skill_set *set, uint32_t index) {
 
 static inline void set_add(struct skill_set *set, uint32_t index) {
     set->word[index / 64] |= UINT64_C(1) << (index % 64);
+}
+
+static inline void set_remove(struct skill_set *set, uint32_t index) {
+    set->word[index / 64] &= ~(UINT64_C(1) << (index % 64));
 }
 
 /* Whether `small` is part of `large`. */

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of wrong calls, continued: what limits steps. See test_api.h.
+ */
+#include "test_api.h"
+
+/* ---- budgets */
+
+static swarm_budget a_budget(struct world *w) {
+    const swarm_budget_spec spec = {.name = "budget", .limit = {.steps = 5}};
+
+    return swarm_budget_add(w->sw, &spec);
+}
+
+#define BUDGET(...) fault_of(w, swarm_budget_add(w->sw, &(swarm_budget_spec){__VA_ARGS__}).id)
+
+static const swarm_amounts some = {.steps = 1};
+static const swarm_budget stale = {UINT64_MAX};
+
+REFUSES(swarm_budget_add, "null swarm", 0, swarm_budget_add(NULL, NULL).id);
+REFUSES(swarm_budget_add, "null spec", SWARM_E_INVALID,
+        fault_of(w, swarm_budget_add(w->sw, NULL).id));
+REFUSES(swarm_budget_add, "no name", SWARM_E_INVALID, BUDGET(.policy = 1));
+REFUSES(swarm_budget_add, "unknown policy", SWARM_E_INVALID, BUDGET(.name = "b", .policy = 99));
+REFUSES(swarm_budget_add, "reserved", SWARM_E_INVALID, BUDGET(.name = "b", .reserved = 1));
+REFUSES(swarm_budget_add, "stale parent", SWARM_E_STALE, BUDGET(.name = "b", .parent = stale));
+GIVES(swarm_budget_add, "name taken", SWARM_E_DUPLICATE,
+      a_budget(w).id == 0 ? 0 : fault_of(w, a_budget(w).id));
+AWAY(swarm_budget_add, SWARM_E_BUSY, BUDGET(.name = "b"));
+REFUSES(swarm_budget_limit, "null swarm", SWARM_E_INVALID, swarm_budget_limit(NULL, stale, &some));
+REFUSES(swarm_budget_limit, "stale", SWARM_E_STALE, swarm_budget_limit(w->sw, stale, &some));
+GIVES(swarm_budget_limit, "null limits", SWARM_E_INVALID,
+      swarm_budget_limit(w->sw, a_budget(w), NULL));
+AWAY(swarm_budget_limit, SWARM_E_BUSY, swarm_budget_limit(w->sw, stale, &some));
+REFUSES(swarm_budget_close, "null swarm", SWARM_E_INVALID, swarm_budget_close(NULL, stale));
+REFUSES(swarm_budget_close, "stale", SWARM_E_STALE, swarm_budget_close(w->sw, stale));
+REFUSES(swarm_budget_close, "null handle", SWARM_E_STALE,
+        swarm_budget_close(w->sw, (swarm_budget){0}));
+AWAY(swarm_budget_close, SWARM_E_BUSY, swarm_budget_close(w->sw, stale));
+REFUSES(swarm_budget_get, "null swarm", SWARM_E_INVALID,
+        swarm_budget_get(NULL, stale, &(swarm_budget_info){0}));
+REFUSES(swarm_budget_get, "stale", SWARM_E_STALE,
+        swarm_budget_get(w->sw, stale, &(swarm_budget_info){0}));
+GIVES(swarm_budget_get, "null result", SWARM_E_INVALID, swarm_budget_get(w->sw, a_budget(w), NULL));
+AWAY(swarm_budget_get, SWARM_E_BUSY, swarm_budget_get(w->sw, stale, &(swarm_budget_info){0}));
+
+TEST(every_call_made_wrongly) {
+    rows_run();
+}
+
+TEST_MAIN()
