@@ -87,7 +87,7 @@ TEST(reports_between_two_rounds_are_one_event_with_their_sums) {
     swarm_run run;
     swarm_step step;
     struct rig *rig = watched(NULL, &step, &run);
-    swarm_event event;
+    swarm_event event = {0};
 
     for (uint64_t i = 1; i <= 100; i++) {
         CHECK_EQ(swarm_progress(rig->sw, attempt_of(rig, 0), i, 2, 0), SWARM_OK);
@@ -442,7 +442,7 @@ TEST(the_options_stand_in_the_log) {
     swarm_run run;
     swarm_step step;
     struct rig *rig = watched(&(swarm_step_spec){.watch = &watch}, &step, &run);
-    swarm_event event;
+    swarm_event event = {0};
 
     CHECK(event_find(rig, SWARM_EVENT_GUARD, 0, 0, &event));
     CHECK_EQ(event.field[0], 1);
