@@ -44,7 +44,7 @@ Config = struct("swarm_config", """
     u32: version flags workers_max runs_max steps_max edges_max tracked_max delays_max inputs_max
     u32: agents_max profiles_max skills_max permits_max demands_max backends_max functions_max
     u32: inflight_max scopes_max plans_max ranges_max deque_size spin commands_max guards_max
-    u32: asks_max reserved""")
+    u32: asks_max shapes_max reserved_2 reserved""")
 Profile = struct("swarm_profile_spec", """
     text: name
     pointer: skills
@@ -60,7 +60,7 @@ Step = struct("swarm_step_spec", """
     swarm_step: agent function
     u64: argument key order_key estimate_ns queue_timeout_ns run_timeout_ns
     swarm_retry: retry
-    pointer: watch
+    pointer: join watch
     u32: skills_count needs_count priority flags""")
 Info = struct("swarm_step_info", """
     swarm_result: result
@@ -68,7 +68,9 @@ Info = struct("swarm_step_info", """
     u64: ordinal ready_ns start_ns end_ns
     u32: state
     status: reason
-    u32: attempts outcome""")
+    u32: attempts outcome
+    status: plan_status
+    u32: plan_index""")
 Call = struct("swarm_call", """
     pointer: sw
     swarm_step: step
