@@ -15,7 +15,9 @@
 
 #include "../src/graph/graph.h"
 
+#ifndef TURN_PLANS
 #define TURN_PLANS 256
+#endif
 #define AGENT (GRAPH_TRACKED | GRAPH_AGENT)
 
 struct swarm_plan {

@@ -166,6 +166,10 @@ static uint32_t message_new(uint64_t value, uint32_t before) {
     return loom.messages++;
 }
 
+static uint64_t of_width(size_t size, uint64_t value) {
+    return size == 4 ? (uint32_t)value : value;
+}
+
 static struct location *location_of(const void *place, size_t size) {
     uint32_t at = hash((uintptr_t)place) & (TABLE - 1);
 
@@ -478,7 +482,7 @@ void loom_store(void *place, size_t size, uint64_t value, enum loom_order order)
     }
     point();
     poison_check(place);
-    append(location_of(place, size), value, NULL, order);
+    append(location_of(place, size), of_width(size, value), NULL, order);
     memory_write(place, size, value);
     list(order == LOOM_seq_cst ? "store sc"
          : releases(order)     ? "store rel"
@@ -508,21 +512,21 @@ static void replace(void *place, size_t size, uint64_t value, enum loom_order or
     const struct message *read = &messages[l->newest];
 
     see(l, l->count, read, order);
-    append(l, value, read, order);
+    append(l, of_width(size, value), read, order);
     memory_write(place, size, value);
 }
 
 uint64_t loom_change(void *place, size_t size, uint64_t operand, enum loom_change_kind change,
                      enum loom_order order) {
     static const char *const words[] = {"exchange", "add", "sub", "or", "and"};
-    uint64_t mask = size == 4 ? UINT32_MAX : UINT64_MAX, before, after;
+    uint64_t before, after;
 
     if (!is_direct()) {
         point();
         poison_check(place);
     }
     before = memory_read(place, size);
-    after = changed(before, operand, change) & mask;
+    after = of_width(size, changed(before, operand, change));
     if (is_direct()) {
         memory_write(place, size, after);
         return before;

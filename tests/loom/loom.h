@@ -88,8 +88,8 @@ struct loom_client {
 #define LOOM_NEVER (-1) /* must be seen in none */
 
 /* The program: TAP, one line a client. Options: --only NAME, --replay SCHEDULE (with --only),
- * --seed N, --long (10 times the executions, one preemption more), --quick (a tenth of the random
- * ones), --stats. Returns the exit status. */
+ * --seed N, --long (10 times the executions, one preemption more), --quick (a tenth of the
+ * executions), --stats, --stop (at the first finding). Returns the exit status. */
 int loom_main(int argc, char **argv, const struct loom_client *clients, size_t count);
 
 #endif

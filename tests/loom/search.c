@@ -40,7 +40,7 @@ static struct {
 static struct {
     const char *program, *only, *replay;
     uint64_t seed;
-    bool is_long, is_quick, stats;
+    bool is_long, is_quick, stats, stop;
 } options = {.seed = 1};
 
 /* Vigna's splitmix64. */
@@ -218,7 +218,7 @@ static bool search_depth(const struct loom_client *client, uint64_t *count,
                          struct loom_outcome *outcome) {
     uint64_t most = client->first;
 
-    most = options.is_long ? 10 * most : most;
+    most = options.is_long ? 10 * most : options.is_quick ? most / 10 : most;
     search.mode = DEPTH;
     search.depth = 0;
     search.preemptions = client->preemptions + (options.is_long && client->outcome == 0);
@@ -313,6 +313,8 @@ static bool options_read(int argc, char **argv) {
             options.is_quick = true;
         } else if (strcmp(argv[i], "--stats") == 0) {
             options.stats = true;
+        } else if (strcmp(argv[i], "--stop") == 0) {
+            options.stop = true;
         } else if (strcmp(argv[i], "--only") == 0 && has_value) {
             options.only = argv[++i];
         } else if (strcmp(argv[i], "--replay") == 0 && has_value) {
@@ -332,11 +334,11 @@ int loom_main(int argc, char **argv, const struct loom_client *clients, size_t c
     if (!options_read(argc, argv)) {
         fprintf(stderr,
                 "%s [--only NAME [--replay SCHEDULE]] [--seed N] [--long | --quick] "
-                "[--stats]\n",
+                "[--stats] [--stop]\n",
                 argv[0]);
         return 2;
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && !(options.stop && failed != 0); i++) {
         bool good;
 
         if (options.only != NULL && strcmp(options.only, clients[i].name) != 0) {
