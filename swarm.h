@@ -166,7 +166,8 @@ enum {
     SWARM_E_UNSUPPORTED = -22, /* this host or backend cannot do it */
     SWARM_E_OVERFLOW = -23,    /* the numbers given do not fit their type */
     SWARM_E_FAILED = -24,      /* every attempt failed; the outcome says how */
-    SWARM_E_BUDGET = -25       /* a reservation does not fit its budget */
+    SWARM_E_BUDGET = -25,      /* a reservation does not fit its budget */
+    SWARM_E_PAUSED = -26       /* only an answer from outside can move anything */
 };
 
 /* Text of a status: what is wrong and what to do. Never null; static. [pure] */
@@ -222,6 +223,12 @@ typedef struct swarm_attempt {
     uint64_t id; /* slot and generation */
 } swarm_attempt;
 
+/* Names one question, also after a resume and in another process: may be stored, mailed, printed.
+ * Only the library makes one; what is altered answers to no question. */
+typedef struct swarm_token {
+    unsigned char bytes[32]; /* closed */
+} swarm_token;
+
 /* ------------------------------------------------------------------------------------- outcomes */
 
 /* How an attempt or a call ended: one of SWARM_OUTCOME_*. Not a status: the call that reports it
@@ -240,6 +247,7 @@ enum {
     SWARM_OUTCOME_LOST = 6,      /* the agent or its lease is gone */
     SWARM_OUTCOME_CANCELLED = 7, /* stopped on request */
     SWARM_OUTCOME_TIMED_OUT = 8, /* stopped by a time limit */
+    SWARM_OUTCOME_PAUSE = 10,    /* it has a question: see swarm_answer */
     SWARM_OUTCOME_REFUSED = 9    /* never begun: no attempt is counted, the backend is held until
                                     `until_ns` */
 };
@@ -386,16 +394,30 @@ SWARM_API swarm_status swarm_fault(swarm *sw, swarm_error *out_error);
 
 /* Kinds of request. */
 enum {
-    SWARM_REQUEST_START = 1,  /* begin this attempt; answer with swarm_complete */
-    SWARM_REQUEST_CANCEL = 2, /* stop this attempt; it must still be answered */
-    SWARM_REQUEST_RELEASE = 3 /* nobody needs `result` any more: the bytes are yours again */
+    SWARM_REQUEST_START = 1,   /* begin this attempt; answer with swarm_complete */
+    SWARM_REQUEST_CANCEL = 2,  /* stop this attempt; it must still be answered */
+    SWARM_REQUEST_RELEASE = 3, /* nobody needs `result` any more: the bytes are yours again */
+    SWARM_REQUEST_ASK = 4      /* somebody should answer; answer with swarm_answer */
+};
+
+/* Kinds of question, in a request's `ask`. Numbers from 64 on are the caller's own. */
+enum {
+    SWARM_ASK_NONE = 0,      /* none */
+    SWARM_ASK_PAUSE = 1,     /* an attempt answered PAUSE: `payload` is what it asks */
+    SWARM_ASK_APPROVE = 2,   /* may this be done? */
+    SWARM_ASK_JUDGE = 3,     /* which of the inputs is best, or is it good enough? */
+    SWARM_ASK_MERGE = 4,     /* one out of several */
+    SWARM_ASK_SUMMARISE = 5, /* make it shorter */
+    SWARM_ASK_SPLIT = 6,     /* the step failed: divide it */
+    SWARM_ASK_REPLAN = 7,    /* the step failed: plan it anew */
+    SWARM_ASK_KINDS = 64     /* from here on: the caller's */
 };
 
 /* What dispatch wants done. Pointers are valid until the next swarm_take, payload until RELEASE. */
 typedef struct swarm_request {
-    const void *payload;      /* START: the step's payload, as it was given */
+    const void *payload;      /* START: the step's payload, as it was given; ASK: the question */
     size_t payload_size;      /* in bytes */
-    swarm_result result;      /* RELEASE: what was lent */
+    swarm_result result;      /* RELEASE: what was lent; ASK: what came with PAUSE */
     swarm_attempt attempt;    /* START, CANCEL: what swarm_complete answers */
     swarm_run run;            /* START, CANCEL: the run */
     swarm_step step;          /* START: for swarm_input; may be stale for others */
@@ -412,7 +434,10 @@ typedef struct swarm_request {
                                  it: (run, ordinal, number, epoch) names each try */
     uint32_t epoch;           /* rises whenever an attempt is given up */
     uint32_t kind;            /* SWARM_REQUEST_* */
-    uint32_t inputs;          /* START: number of inputs for swarm_input */
+    uint32_t inputs;          /* START, ASK: number of inputs for swarm_input */
+    swarm_token token;        /* ASK: what swarm_answer answers */
+    uint32_t ask;             /* ASK: SWARM_ASK_* */
+    uint32_t asked;           /* ASK: how often it has been asked; above 1: a reminder */
 } swarm_request;
 
 /*
@@ -641,7 +666,8 @@ SWARM_API swarm_run swarm_run_find(swarm *sw, uint64_t key);
 enum {
     SWARM_RUN_OPEN = 0,   /* takes plans */
     SWARM_RUN_CLOSED = 1, /* takes no more plans from the owner; goes on */
-    SWARM_RUN_ENDED = 2   /* every step is in a terminal state */
+    SWARM_RUN_ENDED = 2,  /* every step is in a terminal state */
+    SWARM_RUN_PAUSED = 3  /* closed or not: only an answer from outside can move it */
 };
 
 /* A run's account: exact integers. Grows at the end. */
@@ -666,14 +692,15 @@ typedef struct swarm_run_report {
     swarm_usage usage;       /* summed over attempts, late ones included */
     uint32_t state;          /* SWARM_RUN_OPEN and following */
     uint32_t plan_version;   /* plans applied */
+    uint64_t answers;        /* questions answered: interventions; reminders don't count */
 } swarm_run_report;
 
 /* Writes a run's account so far. STALE. [owner] */
 SWARM_API swarm_status swarm_run_report_get(swarm *sw, swarm_run run, swarm_run_report *out_report);
 
 /* OK when the run has ended, every step is in exactly one terminal state and the counts add up;
- * AGAIN while something can still move it; STALLED, with the first waiting step in *out_error,
- * when nothing can. [owner] */
+ * AGAIN while something can still move it; PAUSED when only answers can; STALLED, with the first
+ * waiting step in *out_error, when nothing can. [owner] */
 SWARM_API swarm_status swarm_run_check(swarm *sw, swarm_run run, swarm_error *out_error);
 
 /* ---------------------------------------------------------------------------------------- plans */
@@ -715,6 +742,7 @@ enum {
     SWARM_DETECT_REPEAT = 6,    /* the attempt said the same thing too often; times */
     SWARM_DETECT_VALIDATOR = 7, /* the output was refused; what was asked of it */
     SWARM_DETECT_RATE = 8,      /* too few tokens came; thousandths a second */
+    SWARM_DETECT_ANSWER = 10,   /* nobody answered in time; ns */
     SWARM_DETECT_LEASE = 9      /* the agent gave no sign of life for too long; ns */
 };
 
@@ -723,7 +751,9 @@ enum {
     SWARM_ACTION_NOTE = 1,    /* an event, nothing else */
     SWARM_ACTION_GIVE_UP = 2, /* the attempt is given up, and counts as failed: see swarm_retry */
     SWARM_ACTION_END = 3,     /* the step ends, TIMED_OUT */
-    SWARM_ACTION_HEDGE = 4    /* a second attempt is started */
+    SWARM_ACTION_HEDGE = 4,   /* a second attempt is started */
+    SWARM_ACTION_SKIP = 5,    /* the step ends, SKIPPED */
+    SWARM_ACTION_FALLBACK = 6 /* the step goes on with its fallback */
 };
 
 /*
@@ -751,6 +781,31 @@ typedef struct swarm_watch_spec {
     uint32_t notes;              /* bit SWARM_DETECT_x: that one only writes its event */
     uint32_t reserved;           /* 0 */
 } swarm_watch_spec;
+
+/* What becomes of a question that nobody answered in time. */
+enum {
+    SWARM_ASK_FAIL = 0, /* the step ends TIMED_OUT */
+    SWARM_ASK_SKIP = 1, /* the step ends SKIPPED */
+    SWARM_ASK_VALUE = 2 /* the step ends OK with `value` */
+};
+
+/*
+ * How a step asks. With a `kind` the step is itself a question: it needs no agent, is asked when it
+ * becomes ready, and the answer is its result. Without, the options are for what its attempts ask
+ * with the outcome PAUSE. Either way it is HELD until swarm_answer: its time does not run.
+ * Deadline and reminders count open hours only: of each day_ns, counted from time 0, those from
+ * open_ns to close_ns; over midnight when close_ns is the smaller one, always when they are equal.
+ */
+typedef struct swarm_ask_spec {
+    uint64_t timeout_ns;  /* longest open time without an answer; default SWARM_NEVER */
+    uint64_t reminder_ns; /* asked again after this much open time, over and over; default never */
+    uint64_t day_ns;      /* default 24 h */
+    uint64_t open_ns;     /* of the day, below day_ns */
+    uint64_t close_ns;    /* of the day, below day_ns */
+    uint64_t value;       /* for SWARM_ASK_VALUE */
+    uint32_t kind;        /* SWARM_ASK_*, but not PAUSE; 0: the step is no question */
+    uint32_t on_timeout;  /* SWARM_ASK_FAIL and following */
+} swarm_ask_spec;
 
 /* Units of a permit that a step holds while an attempt of it is in flight. */
 typedef struct swarm_need {
@@ -811,6 +866,7 @@ typedef struct swarm_step_spec {
     /* What an attempt reserves of a budget; null: the run's. Agent steps only. */
     const swarm_charge_spec *charge;
     const swarm_watch_spec *watch; /* detectors; null: none. Agent steps only */
+    const swarm_ask_spec *ask;     /* how it asks; null: see swarm_answer. Agent steps only */
     uint32_t skills_count;         /* names at `skills`; 0: it requires none */
     uint32_t needs_count;          /* entries at `needs`, at most 8; 0: it needs none */
     uint32_t priority; /* 0..255; larger goes first, before the run's order; default 0 */
@@ -914,7 +970,7 @@ SWARM_API swarm_status swarm_plan_drop(swarm_plan *plan);
 enum {
     SWARM_STEP_PENDING = 0,   /* waits for other steps */
     SWARM_STEP_READY = 1,     /* waits for an agent or a worker */
-    SWARM_STEP_HELD = 2,      /* waits for a time: backoff */
+    SWARM_STEP_HELD = 2,      /* waits for something else: see swarm_step_info.held */
     SWARM_STEP_RUNNING = 3,   /* an attempt is in flight */
     SWARM_STEP_OK = 4,        /* terminal, like all that follow */
     SWARM_STEP_FAILED = 5,    /* the last attempt failed */
@@ -927,6 +983,17 @@ enum {
 /* The word for a SWARM_STEP_* of these, in small letters: "skipped"; "unknown". Never null; static.
  * [pure] */
 SWARM_API const char *swarm_step_state_text(uint32_t state);
+/* Why a step is HELD. */
+enum {
+    SWARM_HELD_NONE = 0,    /* it is not */
+    SWARM_HELD_BACKOFF = 1, /* until the time of its next attempt */
+    SWARM_HELD_ANSWER = 2   /* until somebody answers its question */
+};
+
+/* What is special about a step's result. */
+enum {
+    SWARM_INFO_ANSWERED = 1 /* it was given as the answer to a question of the step */
+};
 
 /* What is known of a step. */
 typedef struct swarm_step_info {
@@ -943,6 +1010,8 @@ typedef struct swarm_step_info {
     swarm_status plan_status; /* why the plan that a call step brought was refused, which made it
                                  end FAILED; OK otherwise */
     uint32_t plan_index;      /* then: index of the operation at fault, or SWARM_NONE; else 0 */
+    uint32_t held;            /* SWARM_HELD_* */
+    uint32_t flags;           /* SWARM_INFO_* */
 } swarm_step_info;
 
 /* Writes what is known of a step; times and attempts are 0 for plain call steps. STALE. [owner] */
@@ -1067,6 +1136,19 @@ SWARM_API swarm_status swarm_complete(swarm *sw, const swarm_completion *complet
 SWARM_API swarm_status swarm_progress(swarm *sw, swarm_attempt attempt, uint64_t bytes,
                                       uint64_t tokens, uint64_t digest);
 
+/*
+ * Answers a question: the ASK request that brought the token. OK: taken over, once; the outcome OK
+ * ends the step with this result, without executing it again, and any other counts as that of a
+ * failed attempt (TERMINAL: no; TRANSIENT: try again). A null result is an empty one; its bytes are
+ * lent until a RELEASE with the null backend, also if the step was cancelled meanwhile. DUPLICATE:
+ * answered before; STALE: no such question, or nobody waits for the answer any more; INVALID:
+ * THROTTLED, REFUSED, PAUSE or unknown outcome, confidence out of range, a size without bytes; for
+ * these three nothing was taken over. The last asks_max questions are told apart, older ones are
+ * STALE. A step whose question finds no place ends FAILED with the reason FULL (asks_max). [any]
+ */
+SWARM_API swarm_status swarm_answer(swarm *sw, swarm_token token, swarm_outcome outcome,
+                                    const swarm_result *result);
+
 /* When swarm_advance must be called again at the latest, in ns; SWARM_NEVER when only an event can
  * move anything; 0 when something waits to be applied now. [owner] */
 SWARM_API uint64_t swarm_next_deadline(swarm *sw);
@@ -1082,11 +1164,15 @@ typedef struct swarm_drive_options {
     uint32_t workers;    /* threads that run call steps besides the caller, at most
                              workers_max - 1; default none */
     uint32_t flags;      /* SWARM_DRIVE_*, or 0 */
+    /* Gets each ASK, and each RELEASE that has no backend. Null: they stay for swarm_take. */
+    void (*ask)(void *context, swarm *sw, const swarm_request *request);
+    void *ask_context; /* first argument of ask */
 } swarm_drive_options;
 
 /* Flags of swarm_drive_options. */
 enum {
-    SWARM_DRIVE_INSTANT = 1 /* return AGAIN after one instant (swarm_sim_drive), or one pass */
+    SWARM_DRIVE_INSTANT = 1, /* return AGAIN after one instant (swarm_sim_drive), or one pass */
+    SWARM_DRIVE_WAIT = 2     /* swarm_drive: sleep for an answer instead of returning PAUSED */
 };
 
 /*
@@ -1094,7 +1180,8 @@ enum {
  * (swarm_run_report_get tells how): runs call steps on this thread and `workers` more, pumps the
  * backends, reads out the log, sleeps when there is nothing to do. OK when all runs have ended;
  * STALLED when nothing can move them and no attempt is in flight (an open run with nothing to do
- * counts, and so do ready steps after swarm_drain); TIMED_OUT at until_ns; AGAIN when the writer
+ * counts, and so do ready steps after swarm_drain); PAUSED when only answers can move them, even if
+ * their reminders and timeouts are still to come; TIMED_OUT at until_ns; AGAIN when the writer
  * refused, and after an INSTANT with more to come; BUSY inside a drive; INVALID for unknown flags
  * or as many workers as workers_max. UNSUPPORTED without a clock, or without threads when some are
  * asked for. Other threads may take the turn between two rounds. [owner]
@@ -1105,7 +1192,8 @@ SWARM_API swarm_status swarm_drive(swarm *sw, const swarm_drive_options *options
  * The same in virtual time: no clock is read, time jumps to the next deadline of the swarm and of
  * its backends, and moves only when no call step is ready or running. With workers and a host that
  * has threads, call steps run in parallel; the log is the same. STALLED when nothing is left that
- * could happen although a run has not ended. [owner]
+ * could happen although a run has not ended; PAUSED if an answer could: reminders and timeouts of
+ * questions do happen. [owner]
  */
 SWARM_API swarm_status swarm_sim_drive(swarm *sw, const swarm_drive_options *options);
 
@@ -1290,8 +1378,13 @@ enum {
                                   all that came since the last round */
     SWARM_EVENT_DETECT = 31,   /* SWARM_DETECT_*, threshold, observed, SWARM_ACTION_*, attempt
                                   number (0: the step) */
-    SWARM_EVENT_GUARD = 39     /* part of an option of the step, then its numbers in the order of
-                                  the spec: watch 1 (from idle_timeout_ns), 2 (from size_min) */
+    SWARM_EVENT_ASK = 35,    /* sequence number of the question, SWARM_ASK_*, how often asked, when
+                                  it times out, when it is asked again */
+    SWARM_EVENT_ANSWER = 36, /* sequence number, SWARM_ASK_*, outcome, value, digest, branch,
+                                  confidence_ppm, 1: nobody waited for it any more */
+    SWARM_EVENT_GUARD = 39   /* part of an option of the step, then its numbers in the order of
+                                  the spec: watch 1 (from idle_timeout_ns), 2 (from size_min); ask 3
+                                  (from timeout_ns), 4 (from kind) */
 };
 
 /* Events of limits. */

@@ -27,6 +27,7 @@
 
 #include "core/advance.c"
 #include "core/apply.c"
+#include "core/ask.c"
 #include "core/attempt.c"
 #include "core/call.c"
 #include "core/cancel.c"

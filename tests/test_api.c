@@ -199,10 +199,10 @@ REFUSES(swarm_host_default, "is the same each time", 1,
 
 TEST(status_texts) {
     const char *unknown = swarm_status_text(1);
-    const swarm_status absurd[] = {1, INT32_MAX, INT32_MIN, SWARM_E_BUDGET - 1};
+    const swarm_status absurd[] = {1, INT32_MAX, INT32_MIN, SWARM_E_PAUSED - 1};
 
     CHECK(unknown != NULL);
-    for (swarm_status status = SWARM_OK; status >= SWARM_E_BUDGET; status--) {
+    for (swarm_status status = SWARM_OK; status >= SWARM_E_PAUSED; status--) {
         const char *text = swarm_status_text(status);
 
         CHECK(text != NULL && strlen(text) > 5);
@@ -537,7 +537,7 @@ REFUSES(swarm_complete, "null completion", SWARM_E_INVALID, swarm_complete(w->sw
 REFUSES(swarm_complete, "each bad handle", SWARM_E_STALE, each_attempt(w));
 REFUSES(swarm_complete, "an attempt whose answer was applied", SWARM_E_STALE,
         COMPLETE(w->answered.id, .result = {.bytes = "x", .size = 1}));
-REFUSES(swarm_complete, "unknown outcome", SWARM_E_INVALID, COMPLETE(w->open.id, .outcome = 10));
+REFUSES(swarm_complete, "unknown outcome", SWARM_E_INVALID, COMPLETE(w->open.id, .outcome = 11));
 REFUSES(swarm_complete, "outcome absurd", SWARM_E_INVALID,
         COMPLETE(w->open.id, .outcome = UINT32_MAX));
 REFUSES(swarm_complete, "confidence above one", SWARM_E_INVALID,
@@ -574,7 +574,7 @@ static int64_t drive_bad(struct world *w, swarm_drive_options options, bool virt
 #define SIMULATE(...) drive_bad(w, (swarm_drive_options){__VA_ARGS__}, true)
 
 REFUSES(swarm_drive, "null swarm", SWARM_E_INVALID, swarm_drive(NULL, NULL));
-REFUSES(swarm_drive, "unknown flag", SWARM_E_INVALID, DRIVE(.flags = 2));
+REFUSES(swarm_drive, "unknown flag", SWARM_E_INVALID, DRIVE(.flags = 4));
 REFUSES(swarm_drive, "workers_max workers", SWARM_E_INVALID, DRIVE(.workers = 2));
 REFUSES(swarm_drive, "workers absurd", SWARM_E_INVALID, DRIVE(.workers = UINT32_MAX));
 AWAY(swarm_drive, SWARM_E_BUSY, swarm_drive(w->sw, NULL));

@@ -43,6 +43,23 @@ GIVES(swarm_progress, "extremes", SWARM_OK,
       swarm_progress(w->sw, w->open, UINT64_MAX, UINT64_MAX, UINT64_MAX));
 GIVES(swarm_progress, "a heartbeat", SWARM_OK, swarm_progress(w->sw, w->open, 0, 0, 0));
 
+/* ---- answers to questions */
+
+#define ANSWER(outcome, ...) swarm_answer(w->sw, no_token, (outcome), &(swarm_result){__VA_ARGS__})
+
+static const swarm_token no_token = {{1, 2, 3}};
+
+REFUSES(swarm_answer, "null swarm", SWARM_E_INVALID, swarm_answer(NULL, no_token, 0, NULL));
+REFUSES(swarm_answer, "a token of nobody's", SWARM_E_STALE, ANSWER(0, .value = 1));
+REFUSES(swarm_answer, "a token of zeros", SWARM_E_STALE,
+        swarm_answer(w->sw, (swarm_token){{0}}, 0, NULL));
+REFUSES(swarm_answer, "throttled", SWARM_E_INVALID, ANSWER(SWARM_OUTCOME_THROTTLED, .value = 1));
+REFUSES(swarm_answer, "refused", SWARM_E_INVALID, ANSWER(SWARM_OUTCOME_REFUSED, .value = 1));
+REFUSES(swarm_answer, "another question", SWARM_E_INVALID, ANSWER(SWARM_OUTCOME_PAUSE, .value = 1));
+REFUSES(swarm_answer, "outcome absurd", SWARM_E_INVALID, ANSWER(UINT32_MAX, .value = 1));
+REFUSES(swarm_answer, "confidence", SWARM_E_INVALID, ANSWER(0, .confidence_ppm = 1000001));
+REFUSES(swarm_answer, "a size without bytes", SWARM_E_INVALID, ANSWER(0, .size = 1));
+
 TEST(wrong_calls) {
     rows_run();
 }

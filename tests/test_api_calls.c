@@ -207,8 +207,8 @@ static const struct {
     {"output", good_output, TRACKED, false, 0, SWARM_OK, SWARM_STEP_OK, 0, 1},
     {"bad input", bad_input, TRACKED, false, 0, 77, SWARM_STEP_OK, 0, 1},
     {"bad input, plain", bad_input, PLAIN, false, 0, 77, SWARM_STEP_OK, 0, 1},
-    {"an unknown outcome", NULL, PLAIN, false, 10, 0, SWARM_STEP_FAILED, 0, 1},
-    {"an unknown outcome, tracked", NULL, TRACKED, false, 10, 0, SWARM_STEP_FAILED, 5, 1},
+    {"an unknown outcome", NULL, PLAIN, false, 11, 0, SWARM_STEP_FAILED, 0, 1},
+    {"an unknown outcome, tracked", NULL, TRACKED, false, 11, 0, SWARM_STEP_FAILED, 5, 1},
     {"an absurd outcome", NULL, TRACKED, true, UINT32_MAX, 0, SWARM_STEP_FAILED, 5, 1},
     {"an absurd outcome, range", NULL, RANGE, true, UINT32_MAX, 0, SWARM_STEP_FAILED, 0, 1},
 };

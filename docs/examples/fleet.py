@@ -60,7 +60,7 @@ Step = struct("swarm_step_spec", """
     swarm_step: agent function
     u64: argument key order_key estimate_ns queue_timeout_ns run_timeout_ns
     swarm_retry: retry
-    pointer: join watch
+    pointer: join watch ask
     u32: skills_count needs_count priority flags""")
 Info = struct("swarm_step_info", """
     swarm_result: result
@@ -70,7 +70,7 @@ Info = struct("swarm_step_info", """
     status: reason
     u32: attempts outcome
     status: plan_status
-    u32: plan_index""")
+    u32: plan_index held flags""")
 Call = struct("swarm_call", """
     pointer: sw
     swarm_step: step
@@ -97,7 +97,8 @@ Report = struct("swarm_run_report", """
     u64: ok failed timed_out cancelled skipped budget
     u64: attempts retries fenced running_ns queued_ns
     swarm_usage: usage
-    u32: state plan_version""")
+    u32: state plan_version
+    u64: answers""")
 Function = CFUNCTYPE(c_uint32, c_void_p, POINTER(Call), POINTER(c_uint64))
 
 # What each function takes and gives; handles of every kind have one layout.

@@ -2,7 +2,9 @@
 /*
  * advance.c - the round (design, section 6).
  */
+#include "../dispatch/ask.h"
 #include "charge.h"
+#include "guard.h"
 
 #define SORT_LISTS 32
 
@@ -14,12 +16,16 @@ static bool is_pulse(uint32_t item) {
     return (item & (ITEM_PULSE | ITEM_POISONED)) == ITEM_PULSE;
 }
 
+static bool is_answer(uint32_t item) {
+    return (item & (ITEM_ANSWER | ITEM_POISONED)) == ITEM_ANSWER;
+}
+
 struct arrival_key {
     uint64_t kind, ordinal, run, rest;
 };
 
-/* 0 completions, 1 ready steps, 2 progress; commands by theirs. A plain call step that dispatch has
- * not seen stands behind the step that it descends from, by its lineage. */
+/* 0 completions and answers, 1 ready steps, 2 progress; commands by theirs. A plain call step that
+ * dispatch has not seen stands behind the step that it descends from, by its lineage. */
 static struct arrival_key key_of(const swarm *sw, uint32_t item) {
     const struct dispatch *d = &sw->dispatch;
     const struct graph *graph = &sw->graph;
@@ -32,6 +38,14 @@ static struct arrival_key key_of(const swarm *sw, uint32_t item) {
         key.kind = command->kind;
         key.ordinal = command->ordinal;
         key.run = command->run;
+        return key;
+    }
+    if (is_answer(item)) {
+        const struct ask *ask = &sw->asks[item & ITEM_INDEX];
+
+        key.ordinal = ask->ordinal;
+        key.run = ask->run_number;
+        key.rest = ask_sequence(ask);
         return key;
     }
     if ((item & ITEM_ATTEMPT) != 0) {
@@ -72,6 +86,9 @@ static uint32_t *link_of(const swarm *sw, uint32_t item) {
 
     if (is_command(item)) {
         return &sw->commands[index].next;
+    }
+    if (is_answer(item)) {
+        return &sw->asks[index].arrived_next;
     }
     return is_pulse(item) ? &sw->dispatch.pulses[index].next
                           : &sw->dispatch.attempts[index].arrived_next;
@@ -163,6 +180,15 @@ static uint32_t collect_pulses(swarm *sw, uint32_t list) {
     return list;
 }
 
+static uint32_t collect_answers(swarm *sw, uint32_t list) {
+    for (uint32_t index = mailbox_take(&sw->asks_box); index != NONE32;
+         index = mailbox_take(&sw->asks_box)) {
+        item_link(sw, index | ITEM_ANSWER, list);
+        list = index | ITEM_ANSWER;
+    }
+    return list;
+}
+
 static uint32_t collect_commands(swarm *sw) {
     uint32_t list = NONE32;
 
@@ -193,13 +219,15 @@ static uint32_t collect_slots(swarm *sw, uint32_t list) {
 }
 
 static void round_begin(swarm *sw, uint64_t now_ns) {
+    uint32_t list;
+
     sw->now_ns = now_ns > sw->now_ns ? now_ns : sw->now_ns;
     /* Acquire: what was posted before PENDING was set; pairs with the release of swarm__signal. The
      * flag goes down before the look, so a post that the look misses raises it again. */
     (void)ATOMIC_AND(&sw->turn, ~TURN_PENDING, acquire);
     sw->round.commands = sort(sw, collect_commands(sw));
-    sw->round.arrivals =
-        sort(sw, collect_slots(sw, collect_pulses(sw, collect_attempts(sw, NONE32))));
+    list = collect_answers(sw, collect_pulses(sw, collect_attempts(sw, NONE32)));
+    sw->round.arrivals = sort(sw, collect_slots(sw, list));
     sw->round.phase = ROUND_APPLY;
     sw->round.changed = false;
 }
@@ -214,6 +242,8 @@ static bool arrival_one(swarm *sw) {
         sw->round.arrivals = item_next(sw, item);
         if (is_pulse(item)) {
             swarm__pulse_applied(sw, item & ITEM_INDEX);
+        } else if (is_answer(item)) {
+            swarm__ask_answered(sw, item & ITEM_INDEX);
         } else {
             swarm__attempt_answered(sw, slot);
         }

@@ -7,6 +7,7 @@
  * From there on nothing can fail.
  */
 #include "charge.h"
+#include "guard.h"
 
 #define PLAN_EVENTS_BYTES 2u * LOG_EVENT_MAX
 

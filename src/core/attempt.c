@@ -3,6 +3,7 @@
  * attempt.c - an attempt from start to settlement, and the requests about it.
  */
 #include "charge.h"
+#include "guard.h"
 
 static void hold_resources(swarm *sw, struct attempt *attempt) {
     struct dispatch *d = &sw->dispatch;
@@ -207,6 +208,16 @@ void swarm__attempt_failed(swarm *sw, uint32_t tracked, swarm_outcome outcome) {
     }
 }
 
+/* The attempt is over; what it asks is asked, and the step waits without it. */
+static void step_pauses(swarm *sw, uint32_t tracked, struct attempt *attempt) {
+    if (swarm__ask_open(sw, tracked, SWARM_ASK_PAUSE, &attempt->answer.result, attempt->backend)) {
+        attempt->answer.result.bytes = NULL; /* the question gives them back */
+    } else {
+        sw->dispatch.tracked[tracked].outcome = SWARM_OUTCOME_PAUSE;
+        swarm__step_end(sw, tracked, SWARM_STEP_FAILED, SWARM_E_FULL);
+    }
+}
+
 static void step_answered(swarm *sw, uint32_t tracked, struct attempt *attempt) {
     struct tracked *step = &sw->dispatch.tracked[tracked];
     swarm_outcome outcome = attempt->answer.outcome;
@@ -228,6 +239,8 @@ static void step_answered(swarm *sw, uint32_t tracked, struct attempt *attempt) 
         step->backend = attempt->backend;
         attempt->answer.result.bytes = NULL; /* the step gives it back */
         swarm__step_end(sw, tracked, SWARM_STEP_OK, SWARM_OK);
+    } else if (outcome == SWARM_OUTCOME_PAUSE) {
+        step_pauses(sw, tracked, attempt);
     } else if (outcome == SWARM_OUTCOME_REFUSED || outcome == SWARM_OUTCOME_THROTTLED) {
         sw->dispatch.runs[step->run].report.retries -= step->attempts > 1;
         step->attempts--;
@@ -320,7 +333,7 @@ swarm_status swarm_complete(swarm *sw, const swarm_completion *completion) {
     uint64_t word, open, handle;
     uint32_t index;
 
-    if (sw == NULL || completion == NULL || completion->outcome > SWARM_OUTCOME_REFUSED ||
+    if (sw == NULL || completion == NULL || completion->outcome > SWARM_OUTCOME_PAUSE ||
         completion->reserved != 0 || completion->result.confidence_ppm > MILLION ||
         (completion->result.bytes == NULL && completion->result.size != 0)) {
         return SWARM_E_INVALID;
@@ -458,12 +471,21 @@ static void request_release(swarm *sw, swarm_request *out) {
     }
 }
 
-uint32_t swarm_take(swarm *sw, swarm_request *requests, uint32_t max) {
+static uint32_t take_asks(swarm *sw, swarm_request *requests, uint32_t max) {
+    uint32_t count = 0;
+    bool filled;
+
+    while (count < max && sw->asks_first != NONE32 &&
+           swarm__ask_take(sw, &requests[count], &filled)) {
+        count += filled;
+    }
+    return count;
+}
+
+uint32_t swarm__take(swarm *sw, swarm_request *requests, uint32_t max, bool with_asks) {
     uint32_t count = 0;
 
-    if (!swarm__owned(sw) || requests == NULL) {
-        return 0;
-    }
+    SWARM_ASSERT(requests != NULL);
     while (count < max && sw->dispatch.requests_first != NONE32) {
         bool filled;
 
@@ -475,5 +497,9 @@ uint32_t swarm_take(swarm *sw, swarm_request *requests, uint32_t max) {
     while (count < max && sw->dispatch.releases_first != NONE32) {
         request_release(sw, &requests[count++]);
     }
-    return count;
+    return with_asks ? count + take_asks(sw, requests + count, max - count) : count;
+}
+
+uint32_t swarm_take(swarm *sw, swarm_request *requests, uint32_t max) {
+    return swarm__owned(sw) && requests != NULL ? swarm__take(sw, requests, max, true) : 0;
 }

@@ -7,7 +7,7 @@
  * record: its output carries the outcome, or the index of the plan that it brought, or why its plan
  * was refused; or the value, in state OK, if it ran well and continues a tracked step.
  */
-#include "core.h"
+#include "guard.h"
 
 #define OUTPUT_PLAN (UINT64_C(1) << 63)
 #define OUTPUT_REFUSED (UINT64_C(1) << 62)
@@ -58,7 +58,7 @@ void swarm__call_leave(void *context, struct call_frame *frame, swarm_outcome ou
     struct tracked *step = &sw->dispatch.tracked[tracked_of(&sw->graph, frame->slot)];
     const swarm_result plain = {.value = value};
 
-    step->outcome = outcome <= SWARM_OUTCOME_REFUSED ? outcome : SWARM_OUTCOME_GARBAGE;
+    step->outcome = outcome <= SWARM_OUTCOME_PAUSE ? outcome : SWARM_OUTCOME_GARBAGE;
     step->result = frame->has_result ? frame->result : plain;
     step->lent = step->result.bytes != NULL;
     step->plan = plan;
@@ -106,6 +106,21 @@ static bool plan_take(swarm_plan *plan, bool wanted, bool *out_deferred, swarm_e
     return true;
 }
 
+/* It has a question: what it lent is that. False: it has none, or there is no place for it. */
+static bool call_pauses(swarm *sw, uint32_t tracked) {
+    struct tracked *step = &sw->dispatch.tracked[tracked];
+    swarm_result question = step->result;
+
+    if (step->outcome != SWARM_OUTCOME_PAUSE ||
+        !swarm__ask_open(sw, tracked, SWARM_ASK_PAUSE, &question, NONE32)) {
+        return false;
+    }
+    step->lent = false; /* the question gives the bytes back */
+    step->result.bytes = NULL;
+    step->result.size = 0;
+    return true;
+}
+
 /* A tracked call step came back from its worker: it ran, or it must not (spoilt, cancelled). */
 void swarm__call_returned(swarm *sw, uint32_t slot, bool spoilt) {
     uint32_t tracked = tracked_of(&sw->graph, slot), state;
@@ -124,6 +139,9 @@ void swarm__call_returned(swarm *sw, uint32_t slot, bool spoilt) {
         ok = false;
     }
     if (deferred) {
+        return;
+    }
+    if (!over && !cancelled && !spoilt && call_pauses(sw, tracked)) {
         return;
     }
     state = ok ? SWARM_STEP_OK : SWARM_STEP_FAILED;

@@ -8,6 +8,7 @@
  *     join.c      joins other than AND
  *     shape.c     steps that are more than an AND of their edges: adding and applying them
  *     attempt.c   starting, answering, giving up an attempt; requests
+ *     ask.c       questions that wait for an answer from outside
  *     guard.c     options that watch over a step's attempts: their record, and the step's timer
  *     watch.c     progress, from any thread, and the detectors
  *     cancel.c    cancels, from any thread
@@ -36,10 +37,8 @@
 #include "../dispatch/demand.h"
 #include "../dispatch/edge.h"
 #include "../dispatch/join.h"
-#include "../dispatch/guard.h"
 #include "../dispatch/order.h"
 #include "../dispatch/permit.h"
-#include "../dispatch/pulse.h"
 #include "../dispatch/retry.h"
 #include "../dispatch/run.h"
 #include "../record/log.h"
@@ -56,8 +55,9 @@
 #define ITEM_ATTEMPT 0x80000000u
 #define ITEM_POISONED 0x40000000u
 #define ITEM_COMMAND (ITEM_ATTEMPT | ITEM_POISONED)
-#define ITEM_PULSE (ITEM_ATTEMPT | 0x20000000u) /* an attempt that reported progress */
-#define ITEM_INDEX 0x0fffffffu                  /* of an attempt or a command */
+#define ITEM_PULSE (ITEM_ATTEMPT | 0x20000000u)  /* an attempt that reported progress */
+#define ITEM_ANSWER (ITEM_ATTEMPT | 0x10000000u) /* a question that was answered */
+#define ITEM_INDEX 0x0fffffffu                   /* of an attempt, a question or a command */
 
 struct swarm_plan {
     struct graph_plan graph; /* first: a plan is one */
@@ -136,7 +136,12 @@ struct swarm {
     struct mailbox commands_box;
     struct mailbox attempts_box;
     struct mailbox pulses_box; /* attempts that reported progress */
-    atomic_u32 commands_open;  /* posted and not applied */
+    struct ask *asks;
+    struct mailbox asks_box;        /* questions that were answered */
+    uint32_t asks_first, asks_last; /* queue of questions with something to hand out */
+    uint64_t asks_open;
+    uint64_t asks_ever;
+    atomic_u32 commands_open; /* posted and not applied */
     atomic_u32 turn;
     atomic_u32 stopping;          /* the threads of a drive should end */
     struct drive_thread *threads; /* one a worker index but 0 */
@@ -265,40 +270,6 @@ void swarm__attempt_grace_over(swarm *sw, uint32_t attempt);
 /* Tries the step again, or ends it, after a counted attempt that did not go well. */
 void swarm__attempt_failed(swarm *sw, uint32_t tracked, swarm_outcome outcome);
 
-/* ---- guard.c */
-
-/* Whether the step has options that watch over its attempts. */
-bool swarm__guard_wanted(const swarm_step_spec *spec);
-/* Checks the options of a step that watch over its attempts, and makes the record. False with the
- * plan's error; NONE32 when it has none of them. Whoever fills the plan. */
-bool swarm__guard_new(swarm_plan *plan, const swarm_step_spec *spec, uint32_t *out_guard);
-/* The record goes back. Whoever filled the plan, or the turn. */
-void swarm__guard_free(struct dispatch *d, uint32_t guard);
-/* Makes the record as it was before the first attempt. */
-void swarm__guard_again(struct dispatch *d, uint32_t guard);
-/* The options go into the log: at most GUARD_EVENTS events. */
-void swarm__guard_log(swarm *sw, const struct tracked *step, uint64_t ordinal);
-/* Arms the step's timer for whatever comes first in its state. */
-void swarm__guard_arm(swarm *sw, uint32_t tracked);
-/* The step's timer: false when it was none of the guard's own, but the state's ordinary one. */
-bool swarm__guard_timer(swarm *sw, uint32_t tracked);
-
-/* ---- watch.c */
-
-/* An attempt of a guarded step starts. */
-void swarm__watch_begin(swarm *sw, uint32_t tracked, uint32_t attempt);
-/* The timer of an attempt that its step has not given up. */
-void swarm__watch_timer(swarm *sw, uint32_t attempt);
-/* An attempt says that it went well: OK, or GARBAGE if its result is refused. */
-swarm_outcome swarm__watch_result(swarm *sw, uint32_t tracked, const struct attempt *attempt);
-/* A detector of the step itself fires. */
-void swarm__watch_step(swarm *sw, uint32_t tracked, uint32_t detector, uint64_t threshold,
-                       uint64_t observed);
-/* Whether what was posted is still about an attempt that somebody waits for. */
-bool swarm__pulse_collected(swarm *sw, uint32_t attempt);
-/* Applies the progress that has come since the last round. */
-void swarm__pulse_applied(swarm *sw, uint32_t attempt);
-
 /* ---- cancel.c */
 
 /* Notes by what a posted command is sorted into its round. */
@@ -360,6 +331,8 @@ void swarm__invariant(const swarm *sw);
 
 /* A ready demand for which no agent can be picked, for the reason `why`, waits. */
 void swarm__set_aside(swarm *sw, uint32_t demand, uint32_t why);
+/* swarm_take, with or without the questions. */
+uint32_t swarm__take(swarm *sw, swarm_request *requests, uint32_t max, bool with_asks);
 /* Whether a round would find something to do, whatever the time. */
 bool swarm__round_pending(const swarm *sw);
 

@@ -7,7 +7,7 @@
  * changed nothing and no call step is ready or running; so the number of workers, and how fast they
  * are, cannot be seen in the log.
  */
-#include "core.h"
+#include "guard.h"
 
 #define REQUESTS_AT_ONCE 16u
 #define WORK_AT_ONCE 4096u
@@ -47,11 +47,16 @@ static void submit(swarm *sw, const swarm_backend *backend, const swarm_request 
     }
 }
 
-static void hand_out(swarm *sw, const swarm_request *request) {
+static void hand_out(struct drive *drive, const swarm_request *request) {
+    const swarm_drive_options *options = drive->options;
     const swarm_backend *backend;
+    swarm *sw = drive->sw;
 
-    if (request->backend.id == 0) {
-        return; /* bytes of a call step: nobody here knows their owner */
+    if (request->backend.id == 0 || request->kind == SWARM_REQUEST_ASK) {
+        if (options->ask != NULL) { /* else bytes of a call step: nobody here knows their owner */
+            options->ask(options->ask_context, sw, request);
+        }
+        return;
     }
     backend = &sw->dispatch.backends[request->backend.id - 1].table;
     if (request->kind == SWARM_REQUEST_START) {
@@ -64,16 +69,17 @@ static void hand_out(swarm *sw, const swarm_request *request) {
 }
 
 /* True when there were any. */
-static bool pump_requests(swarm *sw) {
+static bool pump_requests(struct drive *drive) {
     swarm_request requests[REQUESTS_AT_ONCE];
-    uint32_t count = swarm_take(sw, requests, REQUESTS_AT_ONCE);
+    bool with_asks = drive->options->ask != NULL;
+    uint32_t count = swarm__take(drive->sw, requests, REQUESTS_AT_ONCE, with_asks);
     bool any = count != 0;
 
     while (count != 0) {
         for (uint32_t i = 0; i < count; i++) {
-            hand_out(sw, &requests[i]);
+            hand_out(drive, &requests[i]);
         }
-        count = swarm_take(sw, requests, REQUESTS_AT_ONCE);
+        count = swarm__take(drive->sw, requests, REQUESTS_AT_ONCE, with_asks);
     }
     return any;
 }
@@ -111,8 +117,8 @@ static void poll_backends(swarm *sw, uint64_t now_ns) {
     }
 }
 
-static uint64_t next_deadline(swarm *sw) {
-    uint64_t next = swarm_next_deadline(sw);
+static uint64_t backends_deadline(swarm *sw) {
+    uint64_t next = SWARM_NEVER;
 
     for (uint32_t i = 0; i < sw->dispatch.backends_count; i++) {
         const swarm_backend *backend = &sw->dispatch.backends[i].table;
@@ -122,6 +128,12 @@ static uint64_t next_deadline(swarm *sw) {
         next = due < next ? due : next;
     }
     return next;
+}
+
+static uint64_t next_deadline(swarm *sw) {
+    uint64_t own = swarm_next_deadline(sw), next = backends_deadline(sw);
+
+    return own < next ? own : next;
 }
 
 /* A whole round, with the log read out as often as it is full. */
@@ -209,7 +221,7 @@ static swarm_status drive_begin(struct drive *drive, swarm *sw,
     drive->sw = sw;
     drive->options = options == NULL ? &defaults : options;
     if (drive->options->workers >= sw->config.workers_max ||
-        drive->options->flags > SWARM_DRIVE_INSTANT) {
+        drive->options->flags > (SWARM_DRIVE_INSTANT | SWARM_DRIVE_WAIT)) {
         return SWARM_E_INVALID;
     }
     drive->workers = drive->options->workers + 1;
@@ -265,7 +277,7 @@ static swarm_status sim_pass(struct drive *drive, uint64_t now_ns, bool *out_act
     if (status != SWARM_OK) {
         return status;
     }
-    *out_acted = pump_requests(drive->sw) || changed || *out_acted;
+    *out_acted = pump_requests(drive) || changed || *out_acted;
     return SWARM_OK;
 }
 
@@ -298,7 +310,7 @@ static swarm_status sim_loop(struct drive *drive, uint64_t now_ns, uint64_t unti
             return how_it_ended(sw);
         }
         if (next == SWARM_NEVER) {
-            return SWARM_E_STALLED;
+            return sw->asks_open != 0 ? SWARM_E_PAUSED : SWARM_E_STALLED;
         }
         if (next > until_ns) {
             status = now_ns < until_ns ? sim_pass(drive, until_ns, &acted) : SWARM_OK;
@@ -386,8 +398,18 @@ static bool yield_turn(swarm *sw) {
  * more, and what was posted before is seen. The other way round a worker may post and leave in
  * between. */
 static bool is_stalled(swarm *sw, uint64_t deadline_ns) {
-    return swarm__graph_quiet(&sw->graph) && deadline_ns == SWARM_NEVER &&
+    return swarm__graph_quiet(&sw->graph) && deadline_ns == SWARM_NEVER && sw->asks_open == 0 &&
            sw->dispatch.attempts_free.used == 0 && !swarm__round_pending(sw);
+}
+
+/* Whether only answers can move anything: then there is no reason to keep the process. */
+static bool is_paused(struct drive *drive) {
+    swarm *sw = drive->sw;
+
+    return sw->asks_open != 0 && (drive->options->flags & SWARM_DRIVE_WAIT) == 0 &&
+           swarm__graph_quiet(&sw->graph) && sw->dispatch.attempts_free.used == 0 &&
+           !swarm__round_pending(sw) && backends_deadline(sw) == SWARM_NEVER &&
+           swarm__ask_is_all(sw);
 }
 
 static swarm_status real_loop(struct drive *drive, uint64_t until_ns) {
@@ -404,7 +426,7 @@ static swarm_status real_loop(struct drive *drive, uint64_t until_ns) {
         if (status != SWARM_OK) {
             return status;
         }
-        changed = pump_requests(sw) || changed || worked;
+        changed = pump_requests(drive) || changed || worked;
         if (!changed && is_over(sw) && swarm__graph_quiet(&sw->graph)) {
             return how_it_ended(sw);
         }
@@ -415,6 +437,9 @@ static swarm_status real_loop(struct drive *drive, uint64_t until_ns) {
         deadline_ns = changed ? 0 : next_deadline(sw);
         if (!changed && is_stalled(sw, deadline_ns)) {
             return how_it_ended(sw); /* OK if only a worker was still on its way out above */
+        }
+        if (!changed && is_paused(drive)) {
+            return SWARM_E_PAUSED;
         }
         if ((drive->options->flags & SWARM_DRIVE_INSTANT) != 0) {
             return SWARM_E_AGAIN;

@@ -3,14 +3,19 @@
  * guard.c - the options that watch over a step's attempts: checked when the step is added, logged
  * with its plan (they are inputs: a replay needs them), and the timer of the step.
  */
-#include "core.h"
+#include "guard.h"
 
 #include <string.h>
 
 #define RATE_WINDOW_NS UINT64_C(10000000000)
+#define DAY_NS UINT64_C(86400000000000)
 
 bool swarm__guard_wanted(const swarm_step_spec *spec) {
-    return spec->watch != NULL;
+    return spec->watch != NULL || spec->ask != NULL;
+}
+
+bool swarm__guard_asks(const swarm *sw, const struct tracked *step) {
+    return step->guard != NONE32 && sw->dispatch.guards[step->guard].ask.kind != SWARM_ASK_NONE;
 }
 
 static uint64_t or_never(uint64_t value) {
@@ -41,19 +46,52 @@ static void watch_fill(swarm_watch_spec *watch) {
     watch->repeat_max = watch->repeat_max == 0 ? SWARM_NONE : watch->repeat_max;
 }
 
+static const char *ask_fault(const swarm_ask_spec *spec) {
+    uint64_t day_ns = spec->day_ns == 0 ? DAY_NS : spec->day_ns;
+
+    if (spec->kind == SWARM_ASK_PAUSE || spec->on_timeout > SWARM_ASK_VALUE) {
+        return "ask: the kind is PAUSE, or on_timeout is unknown";
+    }
+    if (spec->open_ns >= day_ns || spec->close_ns >= day_ns) {
+        return "ask: open_ns and close_ns are below day_ns";
+    }
+    if (spec->reminder_ns == SWARM_ZERO) {
+        return "ask: reminders without a pause between them";
+    }
+    return NULL;
+}
+
+static void ask_fill(swarm_ask_spec *ask) {
+    ask->timeout_ns = or_never(ask->timeout_ns);
+    ask->reminder_ns = or_never(ask->reminder_ns);
+    ask->day_ns = ask->day_ns == 0 ? DAY_NS : ask->day_ns;
+}
+
+/* What is wrong with the step's options, or null. */
+static const char *guard_fault(const swarm_step_spec *spec) {
+    const char *fault = spec->watch == NULL ? NULL : watch_fault(spec->watch);
+
+    return fault != NULL || spec->ask == NULL ? fault : ask_fault(spec->ask);
+}
+
 static void guard_fill(struct guard *guard, const swarm_step_spec *spec) {
     memset(guard, 0, sizeof *guard);
     if (spec->watch != NULL) {
         guard->watch = *spec->watch;
         guard->has |= GUARD_WATCH;
     }
+    if (spec->ask != NULL) {
+        guard->ask = *spec->ask;
+        guard->has |= GUARD_ASK;
+    }
     watch_fill(&guard->watch);
+    ask_fill(&guard->ask);
     guard->first_ready_ns = SWARM_NEVER;
 }
 
 bool swarm__guard_new(swarm_plan *plan, const swarm_step_spec *spec, uint32_t *out_guard) {
     struct dispatch *d = &plan->sw->dispatch;
-    const char *fault = spec->watch == NULL ? NULL : watch_fault(spec->watch);
+    const char *fault = guard_fault(spec);
 
     *out_guard = NONE32;
     if (!swarm__guard_wanted(spec)) {
@@ -99,17 +137,29 @@ void swarm__guard_log(swarm *sw, const struct tracked *step, uint64_t ordinal) {
         swarm__log(sw, SWARM_EVENT_GUARD, step->run, ordinal, first);
         swarm__log(sw, SWARM_EVENT_GUARD, step->run, ordinal, second);
     }
+    if ((guard->has & GUARD_ASK) != 0) {
+        const swarm_ask_spec *a = &guard->ask;
+        uint64_t first[8] = {3,          a->timeout_ns, a->reminder_ns, a->day_ns,
+                             a->open_ns, a->close_ns,   a->value};
+        uint64_t second[8] = {4, a->kind, a->on_timeout};
+
+        swarm__log(sw, SWARM_EVENT_GUARD, step->run, ordinal, first);
+        swarm__log(sw, SWARM_EVENT_GUARD, step->run, ordinal, second);
+    }
 }
 
 /* ---- the step's timer */
 
 /* What its state waits for, apart from the deadline. */
-static uint64_t state_due(const struct tracked *step, const struct guard *guard) {
+static uint64_t state_due(const swarm *sw, uint32_t tracked) {
+    const struct tracked *step = &sw->dispatch.tracked[tracked];
+    const struct guard *guard = &sw->dispatch.guards[step->guard];
+
     switch (step->state) {
     case SWARM_STEP_READY:
         return saturating_add64(step->ready_ns, step->queue_timeout_ns);
     case SWARM_STEP_HELD:
-        return guard->wake_ns;
+        return swarm__ask_of(sw, tracked) != NONE32 ? swarm__ask_due(sw, tracked) : guard->wake_ns;
     default:
         return SWARM_NEVER;
     }
@@ -122,10 +172,10 @@ void swarm__guard_arm(swarm *sw, uint32_t tracked) {
     uint64_t due_ns, deadline_ns;
 
     SWARM_ASSERT(!state_is_terminal(step->state));
-    if (guard->first_ready_ns == SWARM_NEVER && step->state == SWARM_STEP_READY) {
+    if (guard->first_ready_ns == SWARM_NEVER) {
         guard->first_ready_ns = step->ready_ns;
     }
-    due_ns = state_due(step, guard);
+    due_ns = state_due(sw, tracked);
     deadline_ns = guard_deadline(guard);
     due_ns = deadline_ns < due_ns ? deadline_ns : due_ns;
     if (due_ns == SWARM_NEVER) {
@@ -150,5 +200,5 @@ bool swarm__guard_timer(swarm *sw, uint32_t tracked) {
                           sw->now_ns - step->ready_ns);
         return true;
     }
-    return false;
+    return step->state == SWARM_STEP_HELD && swarm__ask_timer(sw, tracked);
 }

@@ -24,7 +24,7 @@ static void step_holds(const struct dispatch *d, uint32_t tracked) {
         SWARM_ASSERT(d->attempts[step->attempt].tracked == tracked);
         SWARM_ASSERT(d->attempts[step->attempt].epoch == step->epoch);
     }
-    if (step->state == SWARM_STEP_HELD) {
+    if (step->state == SWARM_STEP_HELD && d->runs[step->run].asks == 0) {
         SWARM_ASSERT(heap_contains(d->timer_nodes, tracked));
     }
     if (state_is_terminal(step->state)) {

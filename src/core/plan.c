@@ -7,6 +7,7 @@
  * such as equal demands becoming one, is left to the apply.
  */
 #include "charge.h"
+#include "guard.h"
 
 #include <string.h>
 

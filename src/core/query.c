@@ -2,7 +2,7 @@
 /*
  * query.c - what may be asked of steps, runs, agents and the swarm; and letting go of a step.
  */
-#include "core.h"
+#include "guard.h"
 
 #include <string.h>
 
@@ -40,12 +40,17 @@ static void info_of_tracked(const struct tracked *step, swarm_step_info *info) {
     info->ready_ns = step->ready_ns;
     info->start_ns = step->start_ns;
     info->end_ns = step->end_ns;
+    info->flags = step->answered ? SWARM_INFO_ANSWERED : 0;
     if (step->state == SWARM_STEP_OK) {
         info->result = step->result;
     } else if (step->state == SWARM_STEP_FAILED && step->plan_status != SWARM_OK) {
         info->plan_status = step->plan_status;
         info->plan_index = step->plan_index;
     }
+}
+
+static uint32_t held_of(const swarm *sw, uint32_t tracked) {
+    return swarm__ask_of(sw, tracked) != NONE32 ? SWARM_HELD_ANSWER : SWARM_HELD_BACKOFF;
 }
 
 swarm_status swarm_step_status(swarm *sw, swarm_step step, swarm_step_info *out_info) {
@@ -59,6 +64,9 @@ swarm_status swarm_step_status(swarm *sw, swarm_step step, swarm_step_info *out_
     out_info->ordinal = swarm__graph_ordinal(&sw->graph, slot);
     if (graph_has(&sw->graph, slot, GRAPH_TRACKED)) {
         info_of_tracked(&sw->dispatch.tracked[tracked_of(&sw->graph, slot)], out_info);
+        if (out_info->state == SWARM_STEP_HELD) {
+            out_info->held = held_of(sw, tracked_of(&sw->graph, slot));
+        }
     } else {
         info_of_plain(sw, slot, out_info);
     }
@@ -173,6 +181,9 @@ swarm_status swarm_run_check(swarm *sw, swarm_run handle, swarm_error *out_error
     }
     if (can_move(sw)) {
         return SWARM_E_AGAIN;
+    }
+    if (report.state == SWARM_RUN_PAUSED) {
+        return SWARM_E_PAUSED;
     }
     if (out_error != NULL) {
         const char *text = "run: nothing can move this step any more";

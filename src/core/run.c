@@ -2,7 +2,7 @@
 /*
  * run.c - a run from opening to forgetting.
  */
-#include "core.h"
+#include "guard.h"
 
 #include <string.h>
 
@@ -204,6 +204,7 @@ static void tracked_again(struct dispatch *d, struct tracked *step) {
     step->ready_ns = step->start_ns = step->end_ns = 0;
     step->finished = false;
     swarm__inputs_clear(d, step);
+    step->answered = false;
 }
 
 swarm_status swarm_run_again(swarm *sw, swarm_run handle) {
@@ -357,6 +358,10 @@ swarm_status swarm_run_report_get(swarm *sw, swarm_run handle, swarm_run_report 
     out_report->skipped += ATOMIC_LOAD(&root->skipped, relaxed);
     out_report->cancelled += ATOMIC_LOAD(&root->stopped, relaxed);
     out_report->steps += ATOMIC_LOAD(&root->added, relaxed);
+    if (!sw->dispatch.runs[index].ended && swarm__graph_quiet(&sw->graph) &&
+        !swarm__round_pending(sw) && swarm__ask_run_waits(sw, index)) {
+        out_report->state = SWARM_RUN_PAUSED;
+    }
     if (sw->log.enabled) {
         swarm__log_flush(&sw->log);
         hash128_end(&sw->streams[index].hash, out_report->hash);

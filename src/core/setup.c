@@ -2,7 +2,8 @@
 /*
  * setup.c - configuration, the one block of memory, and what is added to a swarm before it works.
  */
-#include "core.h"
+#include "../dispatch/ask.h"
+#include "guard.h"
 
 #include <string.h>
 
@@ -160,6 +161,8 @@ static void layout_core(swarm *sw, struct arena *arena, const swarm_config *c) {
     sw->commands_box.links = CARVE(arena, c->commands_max, atomic_u32);
     sw->attempts_box.links = CARVE(arena, c->inflight_max, atomic_u32);
     sw->pulses_box.links = CARVE(arena, c->inflight_max, atomic_u32);
+    sw->asks = CARVE(arena, c->asks_max, struct ask);
+    sw->asks_box.links = CARVE(arena, c->asks_max, atomic_u32);
     sw->threads = CARVE(arena, c->workers_max - 1u, struct drive_thread);
     sw->function_names = CARVE(arena, c->functions_max, uint64_t);
 }
@@ -267,6 +270,9 @@ static void start_core(swarm *sw) {
     mailbox_init(&sw->commands_box, sw->commands_box.links, c->commands_max);
     mailbox_init(&sw->attempts_box, sw->attempts_box.links, c->inflight_max);
     mailbox_init(&sw->pulses_box, sw->pulses_box.links, c->inflight_max);
+    mailbox_init(&sw->asks_box, sw->asks_box.links, c->asks_max);
+    memset(sw->asks, 0, c->asks_max * sizeof *sw->asks);
+    sw->asks_first = sw->asks_last = NONE32;
     sw->plans[c->plans_max].open = false;
     round->arrivals = round->commands = NONE32;
     round->woken_first = round->woken_last = NONE32;

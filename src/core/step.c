@@ -6,7 +6,7 @@
  * while it still waits for others (cancelled) tells its successors only when the last of those has
  * ended too: until then their edges lead to it.
  */
-#include "core.h"
+#include "guard.h"
 
 /* Fields of each kind of event, as swarm.h lists them. */
 static uint32_t fields_of(uint32_t kind) {
@@ -30,6 +30,8 @@ static uint32_t fields_of(uint32_t kind) {
         [SWARM_EVENT_PROGRESS] = 5,
         [SWARM_EVENT_DETECT] = 5,
         [SWARM_EVENT_GUARD] = 8,
+        [SWARM_EVENT_ASK] = 5,
+        [SWARM_EVENT_ANSWER] = 8,
         [SWARM_EVENT_JOIN_SPEC] = 5,
         [SWARM_EVENT_JOIN] = 7,
         [SWARM_EVENT_EDGE_RULE] = 6,
@@ -142,6 +144,9 @@ static void record_end(swarm *sw, uint32_t tracked, uint32_t state, swarm_status
     SWARM_ASSERT(step->attempt == NONE32);
     if (step->demand != NONE32 && step->state == SWARM_STEP_READY) {
         swarm__demand_remove(d, tracked);
+    }
+    if (step->state == SWARM_STEP_HELD && d->runs[step->run].asks != 0) {
+        swarm__ask_close(sw, tracked);
     }
     timer_disarm(d, tracked);
     step->state = state;
@@ -456,7 +461,9 @@ static void woken_tracked(swarm *sw, uint32_t slot, bool poisoned) {
     if (step->holes && !swarm__step_joins(&sw->dispatch, tracked)) {
         swarm__inputs_mark(sw, tracked); /* a join's are marked when it is decided */
     }
-    if (step->demand != NONE32) {
+    if (swarm__guard_asks(sw, step)) {
+        swarm__ask_step(sw, tracked);
+    } else if (step->demand != NONE32) {
         swarm__step_ready(sw, tracked);
     } else {
         step->state = SWARM_STEP_READY;

@@ -64,6 +64,8 @@ const char *swarm_status_text(swarm_status status) {
         return "FAILED: every attempt failed; the step's outcome says how";
     case SWARM_E_BUDGET:
         return "BUDGET: a reservation does not fit; raise the limit or reserve less";
+    case SWARM_E_PAUSED:
+        return "PAUSED: only an answer can move anything; take the ASK requests, see swarm_answer";
     default:
         return "unknown status";
     }

@@ -8,7 +8,7 @@
  */
 #include "../dispatch/watch.h"
 #include "../dispatch/pulse.h"
-#include "core.h"
+#include "guard.h"
 
 swarm_status swarm_progress(swarm *sw, swarm_attempt attempt, uint64_t bytes, uint64_t tokens,
                             uint64_t digest) {
@@ -82,7 +82,7 @@ static uint32_t action_of(const struct guard *guard, uint32_t detector) {
 }
 
 /* False when the attempt is gone. */
-static bool fire(swarm *sw, uint32_t index, const struct finding *finding) {
+static bool watch_fire(swarm *sw, uint32_t index, const struct finding *finding) {
     struct dispatch *d = &sw->dispatch;
     uint32_t tracked = d->attempts[index].tracked, detector = finding->detector, action;
     const struct tracked *step = &d->tracked[tracked];
@@ -99,7 +99,7 @@ static bool fire(swarm *sw, uint32_t index, const struct finding *finding) {
     return false;
 }
 
-static void arm(swarm *sw, uint32_t index) {
+static void watch_arm(swarm *sw, uint32_t index) {
     struct dispatch *d = &sw->dispatch;
     const struct attempt *attempt = &d->attempts[index];
     const struct tracked *step = &d->tracked[attempt->tracked];
@@ -117,10 +117,10 @@ static void arm(swarm *sw, uint32_t index) {
 void swarm__watch_begin(swarm *sw, uint32_t tracked, uint32_t attempt) {
     SWARM_ASSERT(sw->dispatch.attempts[attempt].tracked == tracked);
     swarm__guard_arm(sw, tracked);
-    arm(sw, attempt);
+    watch_arm(sw, attempt);
 }
 
-static struct finding look(const swarm *sw, uint32_t index) {
+static struct finding watch_look(const swarm *sw, uint32_t index) {
     const struct dispatch *d = &sw->dispatch;
     const struct attempt *attempt = &d->attempts[index];
     const struct tracked *step = &d->tracked[attempt->tracked];
@@ -136,15 +136,15 @@ static struct finding look(const swarm *sw, uint32_t index) {
 /* One detector at a time: each event has an operation of its own. */
 void swarm__watch_timer(swarm *sw, uint32_t index) {
     struct pulse *pulse = &sw->dispatch.pulses[index];
-    struct finding finding = look(sw, index);
+    struct finding finding = watch_look(sw, index);
 
-    if (finding.detector != SWARM_DETECT_NONE && !fire(sw, index, &finding)) {
+    if (finding.detector != SWARM_DETECT_NONE && !watch_fire(sw, index, &finding)) {
         return;
     }
     if (finding.detector == SWARM_DETECT_NONE) {
         pulse->fired |= 1u << SWARM_DETECT_RATE; /* it was that window: fast enough */
     }
-    arm(sw, index);
+    watch_arm(sw, index);
 }
 
 swarm_outcome swarm__watch_result(swarm *sw, uint32_t tracked, const struct attempt *attempt) {
@@ -183,7 +183,7 @@ void swarm__watch_step(swarm *sw, uint32_t tracked, uint32_t detector, uint64_t 
 
 /* ---- progress, in the turn */
 
-static uint32_t repeats(const struct pulse *pulse) {
+static uint32_t watch_repeats(const struct pulse *pulse) {
     return pulse_repeats_most(ATOMIC_LOAD(&pulse->repeats, relaxed));
 }
 
@@ -192,7 +192,7 @@ static void log_progress(swarm *sw, uint32_t index) {
     const struct pulse *pulse = &sw->dispatch.pulses[index];
     uint64_t fields[5] = {attempt->number, attempt->epoch,
                           pulse_value(ATOMIC_LOAD(&pulse->bytes, relaxed)), pulse->tokens_seen,
-                          repeats(pulse)};
+                          watch_repeats(pulse)};
 
     SWARM_ASSERT(attempt->tracked != NONE32);
     swarm__log(sw, SWARM_EVENT_PROGRESS, attempt->run, attempt->ordinal, fields);
@@ -216,9 +216,9 @@ void swarm__pulse_applied(swarm *sw, uint32_t index) {
         pulse->window_ns = sw->now_ns;
         pulse->window_tokens = pulse->tokens_seen;
     }
-    finding = watch_on_progress(&d->guards[d->tracked[tracked].guard].watch, pulse, repeats(pulse),
-                                sw->now_ns - d->attempts[index].start_ns);
-    if (finding.detector == SWARM_DETECT_NONE || fire(sw, index, &finding)) {
-        arm(sw, index);
+    finding = watch_on_progress(&d->guards[d->tracked[tracked].guard].watch, pulse,
+                                watch_repeats(pulse), sw->now_ns - d->attempts[index].start_ns);
+    if (finding.detector == SWARM_DETECT_NONE || watch_fire(sw, index, &finding)) {
+        watch_arm(sw, index);
     }
 }

@@ -15,13 +15,14 @@
 #include "../base/checked.h"
 #include "table.h"
 
-#define GUARD_EVENTS 2u /* in the log, for the options of one step */
+#define GUARD_EVENTS 4u /* in the log, for the options of one step */
 
 /* Which options a step has. */
-enum { GUARD_WATCH = 1 };
+enum { GUARD_WATCH = 1, GUARD_ASK = 2 };
 
 struct guard {
     swarm_watch_spec watch;  /* defaults filled in; all off without GUARD_WATCH */
+    swarm_ask_spec ask;      /* defaults filled in; all off without GUARD_ASK */
     uint64_t first_ready_ns; /* SWARM_NEVER: it has not been ready yet */
     uint64_t wake_ns;        /* HELD: when the wait is over */
     uint32_t has;            /* GUARD_* */

@@ -84,6 +84,7 @@ struct tracked {
     uint32_t key_next;               /* hash chain */
     uint32_t guard;                  /* options that watch over its attempts, or NONE32 */
     uint32_t list_next;              /* woken list, or list of results to release: never both */
+    bool answered;                   /* its result is the answer to a question */
     bool lent;                       /* result bytes were lent by a backend */
     bool finished;                   /* its successors have been told */
     bool unwanted;                   /* recycle when the release has been taken */
@@ -250,6 +251,7 @@ struct run {
     uint32_t inflight_max;
     uint32_t inflight; /* attempts, given-up ones not counted */
     uint32_t late;     /* given-up attempts that are not settled */
+    uint32_t asks;     /* steps that wait for an answer */
     uint32_t order;
     uint32_t flags;
     uint32_t first, last; /* tracked steps, by ordinal */

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * guard.h - what watches over the attempts of a step, as the rest of the core sees it: guards,
+ * questions, progress and detectors. All of it is the turn's, except where a comment says else.
+ */
+#ifndef SWARM_CORE_GUARD_H
+#define SWARM_CORE_GUARD_H
+
+#include "../dispatch/guard.h"
+#include "../dispatch/pulse.h"
+#include "core.h"
+
+/* ---- guard.c */
+
+/* Whether the step has options that watch over its attempts. */
+bool swarm__guard_wanted(const swarm_step_spec *spec);
+/* Whether the step is itself a question. */
+bool swarm__guard_asks(const swarm *sw, const struct tracked *step);
+/* Checks the options of a step that watch over its attempts, and makes the record. False with the
+ * plan's error; NONE32 when it has none of them. Whoever fills the plan. */
+bool swarm__guard_new(swarm_plan *plan, const swarm_step_spec *spec, uint32_t *out_guard);
+/* The record goes back. Whoever filled the plan, or the turn. */
+void swarm__guard_free(struct dispatch *d, uint32_t guard);
+/* Makes the record as it was before the first attempt. */
+void swarm__guard_again(struct dispatch *d, uint32_t guard);
+/* The options go into the log: at most GUARD_EVENTS events. */
+void swarm__guard_log(swarm *sw, const struct tracked *step, uint64_t ordinal);
+/* Arms the step's timer for whatever comes first in its state. */
+void swarm__guard_arm(swarm *sw, uint32_t tracked);
+/* The step's timer: false when it was none of the guard's own, but the state's ordinary one. */
+bool swarm__guard_timer(swarm *sw, uint32_t tracked);
+
+/* ---- ask.c */
+
+/* The step is HELD from now on, until the question is answered. False: no place for it, and nothing
+ * has changed. The question's bytes are the backend's. */
+bool swarm__ask_open(swarm *sw, uint32_t tracked, uint32_t kind, const swarm_result *question,
+                     uint32_t backend);
+/* A step that is itself a question is ready. */
+void swarm__ask_step(swarm *sw, uint32_t tracked);
+/* Whether all that a run still waits for, apart from workers, is answers. */
+bool swarm__ask_run_waits(const swarm *sw, uint32_t run);
+/* The open question of a step, or NONE32. */
+uint32_t swarm__ask_of(const swarm *sw, uint32_t tracked);
+/* The step does not wait any more: an answer will be stale. */
+void swarm__ask_close(swarm *sw, uint32_t tracked);
+/* Applies an answer that has arrived. */
+void swarm__ask_answered(swarm *sw, uint32_t ask);
+/* When the step's question times out or is asked again, whichever comes first. */
+uint64_t swarm__ask_due(const swarm *sw, uint32_t tracked);
+/* One of the two has come. False: the step has no open question. */
+bool swarm__ask_timer(swarm *sw, uint32_t tracked);
+/* What the first of the queue has to hand out; false when it has to wait for the log. */
+bool swarm__ask_take(swarm *sw, swarm_request *out, bool *out_filled);
+/* Whether nothing but answers can move anything: all timers are those of questions. */
+bool swarm__ask_is_all(const swarm *sw);
+
+/* ---- watch.c */
+
+/* An attempt of a guarded step starts. */
+void swarm__watch_begin(swarm *sw, uint32_t tracked, uint32_t attempt);
+/* The timer of an attempt that its step has not given up. */
+void swarm__watch_timer(swarm *sw, uint32_t attempt);
+/* An attempt says that it went well: OK, or GARBAGE if its result is refused. */
+swarm_outcome swarm__watch_result(swarm *sw, uint32_t tracked, const struct attempt *attempt);
+/* A detector of the step itself fires. */
+void swarm__watch_step(swarm *sw, uint32_t tracked, uint32_t detector, uint64_t threshold,
+                       uint64_t observed);
+/* Whether what was posted is still about an attempt that somebody waits for. */
+bool swarm__pulse_collected(swarm *sw, uint32_t attempt);
+/* Applies the progress that has come since the last round. */
+void swarm__pulse_applied(swarm *sw, uint32_t attempt);
+
+#endif
