@@ -20,25 +20,25 @@
 
 #include "moe_state.h"
 
-static uint64_t mixed(uint64_t x) {
+static inline uint64_t mixed(uint64_t x) {
     x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
     return x ^ x >> 31;
 }
 
 /* A hash of tokens that continues `hash`. */
-static uint64_t tokens_hash(uint64_t hash, const int32_t *tokens, uint32_t count) {
+static inline uint64_t tokens_hash(uint64_t hash, const int32_t *tokens, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         hash = mixed(hash + UINT64_C(0x9e3779b97f4a7c15) + (uint32_t)tokens[i]);
     }
     return hash;
 }
 
-static int32_t *page_tokens_of(const swarm_moe *moe, uint32_t page) {
+static inline int32_t *page_tokens_of(const swarm_moe *moe, uint32_t page) {
     return moe->page_tokens + (size_t)page * moe->spec.page_tokens;
 }
 
-static void cache_init(swarm_moe *moe) {
+static inline void cache_init(swarm_moe *moe) {
     moe->oldest = moe->newest = moe->free_first = NONE;
     moe->pages_free = moe->spec.pages_max;
     memset(moe->buckets, 0xff, ((size_t)moe->buckets_mask + 1) * sizeof *moe->buckets);
@@ -49,7 +49,7 @@ static void cache_init(swarm_moe *moe) {
 }
 
 /* Takes a page off the list of kept ones. */
-static void kept_remove(swarm_moe *moe, uint32_t page) {
+static inline void kept_remove(swarm_moe *moe, uint32_t page) {
     struct page *p = &moe->pages[page];
 
     *(p->older == NONE ? &moe->oldest : &moe->pages[p->older].newer) = p->newer;
@@ -58,7 +58,7 @@ static void kept_remove(swarm_moe *moe, uint32_t page) {
 }
 
 /* Makes a known page unfindable. */
-static void page_unname(swarm_moe *moe, uint32_t page) {
+static inline void page_unname(swarm_moe *moe, uint32_t page) {
     uint32_t *link = &moe->buckets[moe->pages[page].hash & moe->buckets_mask];
 
     while (*link != page) {
@@ -70,7 +70,7 @@ static void page_unname(swarm_moe *moe, uint32_t page) {
 }
 
 /* A page for new tokens, held once; NONE when all are held. */
-static uint32_t page_take(swarm_moe *moe) {
+static inline uint32_t page_take(swarm_moe *moe) {
     uint32_t page = moe->free_first;
 
     if (page != NONE) {
@@ -87,13 +87,13 @@ static uint32_t page_take(swarm_moe *moe) {
     return page;
 }
 
-static void page_hold(swarm_moe *moe, uint32_t page) {
+static inline void page_hold(swarm_moe *moe, uint32_t page) {
     if (moe->pages[page].references++ == 0) {
         kept_remove(moe, page);
     }
 }
 
-static void page_drop(swarm_moe *moe, uint32_t page) {
+static inline void page_drop(swarm_moe *moe, uint32_t page) {
     struct page *p = &moe->pages[page];
 
     if (--p->references != 0) {
@@ -112,12 +112,12 @@ static void page_drop(swarm_moe *moe, uint32_t page) {
     moe->pages_kept++;
 }
 
-static uint64_t page_hash(const swarm_moe *moe, uint32_t parent, const int32_t *tokens) {
+static inline uint64_t page_hash(const swarm_moe *moe, uint32_t parent, const int32_t *tokens) {
     return tokens_hash(parent == NONE ? 0 : moe->pages[parent].hash, tokens, moe->spec.page_tokens);
 }
 
 /* The known page with these tokens after `parent` (NONE: at the beginning), or NONE. */
-static uint32_t page_find(const swarm_moe *moe, uint32_t parent, const int32_t *tokens) {
+static inline uint32_t page_find(const swarm_moe *moe, uint32_t parent, const int32_t *tokens) {
     uint64_t hash = page_hash(moe, parent, tokens);
     uint32_t page = moe->buckets[hash & moe->buckets_mask];
     uint32_t generation = parent == NONE ? 0 : moe->pages[parent].generation;
@@ -135,7 +135,8 @@ static uint32_t page_find(const swarm_moe *moe, uint32_t parent, const int32_t *
 }
 
 /* Gives a held page, now full, its name. */
-static void page_name(swarm_moe *moe, uint32_t page, uint32_t parent, const int32_t *tokens) {
+static inline void page_name(swarm_moe *moe, uint32_t page, uint32_t parent,
+                             const int32_t *tokens) {
     struct page *p = &moe->pages[page];
     uint32_t *bucket;
 
@@ -150,7 +151,7 @@ static void page_name(swarm_moe *moe, uint32_t page, uint32_t parent, const int3
 }
 
 /* Holds the known pages that a sequence begins with, all but its last token at most. */
-static void sequence_match(swarm_moe *moe, struct sequence *sequence) {
+static inline void sequence_match(swarm_moe *moe, struct sequence *sequence) {
     uint32_t most = (sequence->count - 1) / moe->spec.page_tokens, parent = NONE;
 
     for (uint32_t i = 0; i < most; i++) {
@@ -169,7 +170,7 @@ static void sequence_match(swarm_moe *moe, struct sequence *sequence) {
 }
 
 /* Gives all pages back, the last first: what is at the beginning is the likeliest to be shared. */
-static void sequence_unpage(swarm_moe *moe, struct sequence *sequence) {
+static inline void sequence_unpage(swarm_moe *moe, struct sequence *sequence) {
     while (sequence->pages_count != 0) {
         page_drop(moe, sequence->pages[--sequence->pages_count]);
     }
@@ -179,7 +180,7 @@ static void sequence_unpage(swarm_moe *moe, struct sequence *sequence) {
 
 /* Names the pages that have become full. One that exists already takes the place of ours: both
  * have the same bits, and later sequences find only that one. */
-static void sequence_name_pages(swarm_moe *moe, struct sequence *sequence) {
+static inline void sequence_name_pages(swarm_moe *moe, struct sequence *sequence) {
     while ((sequence->pages_known + 1) * (uint64_t)moe->spec.page_tokens <= sequence->computed) {
         uint32_t at = sequence->pages_known++, mine = sequence->pages[at];
         uint32_t parent = at == 0 ? NONE : sequence->pages[at - 1];

@@ -24,7 +24,7 @@ struct candidates {
     uint32_t count;
 };
 
-static uint32_t argmax(const float *logits, uint32_t count) {
+static inline uint32_t argmax(const float *logits, uint32_t count) {
     uint32_t best = 0;
 
     for (uint32_t i = 1; i < count; i++) {
@@ -33,11 +33,11 @@ static uint32_t argmax(const float *logits, uint32_t count) {
     return best;
 }
 
-static bool is_likelier(const float *logits, uint32_t a, uint32_t b) {
+static inline bool is_likelier(const float *logits, uint32_t a, uint32_t b) {
     return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
 }
 
-static void candidates_sift(const struct candidates *all, uint32_t at, uint32_t count) {
+static inline void candidates_sift(const struct candidates *all, uint32_t at, uint32_t count) {
     uint32_t moved = all->order[at];
 
     for (uint32_t child = 2 * at + 1; child < count; child = 2 * at + 1) {
@@ -53,7 +53,7 @@ static void candidates_sift(const struct candidates *all, uint32_t at, uint32_t 
 }
 
 /* Moves the likeliest of the first `count` to place count - 1. */
-static void candidates_pop(const struct candidates *all, uint32_t count) {
+static inline void candidates_pop(const struct candidates *all, uint32_t count) {
     uint32_t best = all->order[0];
 
     all->order[0] = all->order[count - 1];
@@ -62,15 +62,16 @@ static void candidates_pop(const struct candidates *all, uint32_t count) {
 }
 
 /* The weight of the i-th likeliest, which stands i places before the end. */
-static double candidate_weight(const struct candidates *all, uint32_t i, double temperature) {
+static inline double candidate_weight(const struct candidates *all, uint32_t i,
+                                      double temperature) {
     float best = all->logits[all->order[all->count - 1]];
     float mine = all->logits[all->order[all->count - 1 - i]];
 
     return exponential(((double)mine - (double)best) / temperature);
 }
 
-static uint32_t draw(const struct candidates *all, const swarm_moe_prompt *prompt,
-                     uint32_t position) {
+static inline uint32_t draw(const struct candidates *all, const swarm_moe_prompt *prompt,
+                            uint32_t position) {
     double temperature = prompt->temperature_ppm / 1e6, total = 0, sum = 0, wanted;
     uint32_t top = prompt->top_k == 0 ? all->count : least(prompt->top_k, all->count), kept = 0;
     bool is_cut = prompt->top_p_ppm != 0 && prompt->top_p_ppm < 1000000;
@@ -102,8 +103,8 @@ static uint32_t draw(const struct candidates *all, const swarm_moe_prompt *promp
 }
 
 /* The token after `position`. */
-static int32_t sample(const struct candidates *all, const swarm_moe_prompt *prompt,
-                      uint32_t position) {
+static inline int32_t sample(const struct candidates *all, const swarm_moe_prompt *prompt,
+                             uint32_t position) {
     return (int32_t)(prompt->temperature_ppm == 0 ? argmax(all->logits, all->count)
                                                   : draw(all, prompt, position));
 }

@@ -7,8 +7,10 @@
  *
  * Sequences are served by age. A tick takes one token of each running sequence that lacks just one,
  * then prompt tokens of the others until rows_max or prefill_max. Admission is in order: nobody
- * overtakes a sequence that waits, so none starves. Pages are taken as they are filled; if there
- * are none, the youngest running sequence gives up its own, which may be the one that asks.
+ * overtakes a sequence that waits, so none starves. What running sequences need for the tokens that
+ * they have is kept for them, what their answers may need is not. Pages are taken as they are
+ * filled; if there are none, the youngest running sequence gives up its own, which may be the one
+ * that asks.
  *
  * Invariant: a RUNNING sequence has pages for its `computed` tokens, and computed < count. The
  * oldest sequence is never preempted for another, and fits by itself (else TOO_BIG), so every tick
@@ -217,10 +219,28 @@ static void sequence_cancel(swarm_moe *moe, struct sequence *sequence) {
 
 /* ---- planning a tick */
 
+/* Pages that the running sequences lack for the tokens which they have already. */
+static uint32_t pages_promised(const swarm_moe *moe) {
+    uint32_t promised = 0;
+
+    for (uint32_t i = 0; i < moe->live; i++) {
+        const struct sequence *sequence = &moe->sequences[moe->order[i]];
+        uint32_t wanted = ceiling(sequence->count, moe->spec.page_tokens);
+
+        if (sequence->state == SEQUENCE_RUNNING && wanted > sequence->pages_count) {
+            promised += wanted - sequence->pages_count;
+        }
+    }
+    return promised;
+}
+
 /* Lets a waiting sequence begin, if what it may need could be had. */
-static bool sequence_admit(swarm_moe *moe, struct sequence *sequence) {
+static bool sequence_admit(swarm_moe *moe, struct sequence *sequence, uint32_t *promised) {
+    uint32_t lacking, wanted = ceiling(sequence->count, moe->spec.page_tokens);
+
     sequence_match(moe, sequence);
-    if (pages_at_most(moe, sequence) - sequence->pages_count > moe->pages_free + moe->pages_kept) {
+    lacking = pages_at_most(moe, sequence) - sequence->pages_count;
+    if ((uint64_t)lacking + *promised > (uint64_t)moe->pages_free + moe->pages_kept) {
         sequence_unpage(moe, sequence);
         return false;
     }
@@ -233,15 +253,18 @@ static bool sequence_admit(swarm_moe *moe, struct sequence *sequence) {
         sequence->cached = sequence->computed;
         sequence->highest = sequence->computed;
     }
+    *promised += wanted - sequence->pages_count;
     return true;
 }
 
 static void admit(swarm_moe *moe) {
+    uint32_t promised = pages_promised(moe);
+
     for (uint32_t i = 0; i < moe->live; i++) {
         struct sequence *sequence = &moe->sequences[moe->order[i]];
 
         sequence->rows_count = 0;
-        if (sequence->state == SEQUENCE_WAITING && !sequence_admit(moe, sequence)) {
+        if (sequence->state == SEQUENCE_WAITING && !sequence_admit(moe, sequence, &promised)) {
             break;
         }
     }

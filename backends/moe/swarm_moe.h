@@ -39,8 +39,9 @@
  * Only full pages are shared; the last token of a prompt is always computed.
  *
  * A sequence waits until the pages of its prompt and all its new tokens could be had from what is
- * free or unused; one that could never fit is refused at once with TOO_BIG. Should pages run out
- * later, the youngest sequence is PREEMPTED: its pages are dropped and it waits again; its tokens
+ * free or unused and not wanted for the prompts of those that run; one that could never fit is
+ * refused at once with TOO_BIG. Should pages run out later, the youngest sequence is PREEMPTED: its
+ * pages are dropped and it waits again; its tokens
  * are kept and computed again, with the same bits.
  *
  * BITS
