@@ -351,7 +351,7 @@ typedef struct swarm_config {
     uint32_t guards_max;    /* live steps with one of the options that watch over attempts
                                        (swarm_watch_spec and following); default 256 */
     uint32_t asks_max;      /* questions without an answer; default 64 */
-    uint32_t shapes_max;    /* live steps with a join; default tracked_max / 16 */
+    uint32_t shapes_max;    /* live steps with a join, a skip or a loop; default tracked_max / 16 */
     uint32_t reserved_2;    /* 0 */
     uint32_t budgets_max;   /* open budgets; default 64 */
     uint32_t charges_max;   /* distinct reservations alive; default 256 */
@@ -438,6 +438,8 @@ typedef struct swarm_request {
     swarm_token token;        /* ASK: what swarm_answer answers */
     uint32_t ask;             /* ASK: SWARM_ASK_* */
     uint32_t asked;           /* ASK: how often it has been asked; above 1: a reminder */
+    uint32_t iteration;       /* START: of a loop, from 1; else 0 */
+    uint32_t reserved;        /* 0 */
 } swarm_request;
 
 /*
@@ -576,11 +578,13 @@ SWARM_API swarm_status swarm_budget_get(swarm *sw, swarm_budget budget,
 
 /* What a call step sees. Read only, valid during the call. */
 typedef struct swarm_call {
-    swarm *sw;         /* the swarm, for [any] calls */
-    swarm_step step;   /* this step */
-    uint64_t argument; /* its argument; for a range, the index at hand */
-    uint32_t worker;   /* index of the worker that runs it */
-    uint32_t inputs;   /* number of inputs for swarm_call_input */
+    swarm *sw;          /* the swarm, for [any] calls */
+    swarm_step step;    /* this step */
+    uint64_t argument;  /* its argument; for a range, the index at hand */
+    uint32_t worker;    /* index of the worker that runs it */
+    uint32_t inputs;    /* number of inputs for swarm_call_input */
+    uint32_t iteration; /* of a loop, from 1; else 0 */
+    uint32_t reserved;  /* 0 */
 } swarm_call;
 
 /* A call step's function. Runs on any worker, for any step, in parallel with itself: the same
@@ -813,6 +817,14 @@ typedef struct swarm_need {
     uint64_t units;      /* at least 1, at most the capacity */
 } swarm_need;
 
+/* Conditions on the result of a step that ended OK: of an edge, which is taken when it holds (one
+ * that is not taken is, to its successor, a predecessor that was skipped), or of a loop. */
+enum {
+    SWARM_WHEN_ALWAYS = 0,   /* without a condition */
+    SWARM_WHEN_BRANCH = 1,   /* the result's branch equals `value` */
+    SWARM_WHEN_CONFIDENT = 2 /* the result's confidence_ppm is at least `value` */
+};
+
 /* Flags of swarm_join_spec. */
 enum {
     SWARM_JOIN_CANCEL_LOSERS = 1 /* what it waited for and has not ended when it goes on, or fails,
@@ -835,6 +847,35 @@ typedef struct swarm_join_spec {
     uint32_t garbage_max; /* the same for outcome GARBAGE */
     uint32_t flags;       /* SWARM_JOIN_*, or 0 */
 } swarm_join_spec;
+
+/*
+ * A step that is not needed when others are sure enough. When it could start, and every one of its
+ * inputs that is no hole carries at least this confidence, it is SKIPPED, with the reason OK; a
+ * predecessor that says nothing of its confidence has 0. Its successors do what their edges say of
+ * a skipped predecessor. One that needs it strictly (a plain edge, or a rule that cascades) is
+ * refused with DEPENDS when both are of one plan; if it is added later, the step is not skipped.
+ * Lists its inputs, as with SWARM_STEP_INPUTS.
+ */
+typedef struct swarm_skip_spec {
+    uint32_t confidence_ppm; /* 1..1,000,000 */
+    uint32_t reserved;       /* 0 */
+} swarm_skip_spec;
+
+/*
+ * A step that is done again until its result says that it is enough, or `iterations_max` times:
+ * then it ends OK all the same, with the reason LIMIT and the last result. Only an iteration that
+ * ends OK is followed by another; attempts and retries begin anew in each, with a higher epoch.
+ * From the second on there is one more input, the last: the result before, without its bytes, which
+ * are released as soon as the next one begins. A call step's iteration ends with its continuation,
+ * so the body of a loop may be a whole plan; a call step in a loop lends no bytes, and takes none
+ * over from a continuation.
+ */
+typedef struct swarm_loop_spec {
+    uint32_t iterations_max; /* at least 1 */
+    uint32_t until;    /* SWARM_WHEN_*: it is enough; ALWAYS: never, all iterations are done */
+    uint32_t value;    /* for `until` */
+    uint32_t reserved; /* 0 */
+} swarm_loop_spec;
 
 /* Flags of swarm_step_spec. */
 enum {
@@ -863,6 +904,8 @@ typedef struct swarm_step_spec {
     uint64_t run_timeout_ns;   /* longest time that one attempt runs; default SWARM_NEVER */
     swarm_retry retry;         /* agent steps only */
     const swarm_join_spec *join; /* null: all its predecessors, and all must end OK */
+    const swarm_skip_spec *skip; /* null: never skipped by itself */
+    const swarm_loop_spec *loop; /* null: done once */
     /* What an attempt reserves of a budget; null: the run's. Agent steps only. */
     const swarm_charge_spec *charge;
     const swarm_watch_spec *watch; /* detectors; null: none. Agent steps only */
@@ -906,14 +949,6 @@ enum {
     SWARM_EDGE_DATA = 0,    /* `to` waits, and reads the result if it lists its inputs */
     SWARM_EDGE_CONTROL = 1, /* `to` waits, and does not read (a join reads all the same) */
     SWARM_EDGE_SOFT = 2     /* order only: however `from` ends, `to` goes on, and does not read */
-};
-
-/* When an edge is taken that leaves a step which ended OK. One that is not taken is, to `to`, a
- * predecessor that was skipped. */
-enum {
-    SWARM_WHEN_ALWAYS = 0,   /* without a condition */
-    SWARM_WHEN_BRANCH = 1,   /* the result's branch equals `value` */
-    SWARM_WHEN_CONFIDENT = 2 /* the result's confidence_ppm is at least `value` */
 };
 
 /* What `to` does when `from` failed, or was skipped. */
@@ -1037,9 +1072,9 @@ SWARM_API swarm_status swarm_call_input(const swarm_call *call, uint32_t index,
                                         swarm_result *out_result);
 
 /* Sets the whole result of the running call step, which must have been added by swarm_step_add
- * (UNSUPPORTED otherwise); `result->value` is then used instead of *out_value. The RELEASE of
- * its bytes carries the null backend: swarm_drive has nobody to hand it to, who takes requests
- * himself sees it. [call] */
+ * (UNSUPPORTED otherwise, and for bytes in a loop); `result->value` is then used instead of
+ * *out_value. The RELEASE of its bytes carries the null backend: swarm_drive has nobody to hand it
+ * to, who takes requests himself sees it. [call] */
 SWARM_API swarm_status swarm_call_output(const swarm_call *call, const swarm_result *result);
 
 /* True when the running call step has been cancelled and should return soon. [call] */
@@ -1060,6 +1095,15 @@ SWARM_API swarm_status swarm_subtree_cancel(swarm *sw, swarm_step step);
 
 /* See swarm_step_cancel. [any] */
 SWARM_API swarm_status swarm_agent_cancel(swarm *sw, swarm_agent agent);
+
+/*
+ * Skips a step that has not started: it ends SKIPPED, with the reason OK, and its successors do
+ * what their edges say of that. One that is running is cancelled instead. DEPENDS, and nothing
+ * happens, when some step needs it strictly (see swarm_skip_spec); STARTED when it has ended;
+ * INVALID for a step that was not added by swarm_step_add; STALE, also for a step whose plan is not
+ * applied yet; AGAIN as in swarm_run_open. [owner]
+ */
+SWARM_API swarm_status swarm_step_skip(swarm *sw, swarm_step step);
 
 /* ---------------------------------------------------------------------------- the turn, driving */
 
@@ -1373,6 +1417,11 @@ enum {
                                     on_skip; the event's step is the successor */
     SWARM_EVENT_BRANCH = 23,    /* of a step that ended OK and has edges with a condition: branch,
                                 confidence_ppm, edges taken, edges not taken */
+    SWARM_EVENT_SKIP_SPEC = 24, /* of the step: confidence_ppm */
+    SWARM_EVENT_SKIP = 25, /* 1 confident, 2 swarm_step_skip; threshold, observed confidence_ppm */
+    SWARM_EVENT_LOOP_SPEC = 26, /* of the step: iterations_max, until, value */
+    SWARM_EVENT_LOOP = 27,      /* 1 again, 2 enough, 3 limit; iterations so far, branch,
+                                   confidence_ppm, value */
 
     SWARM_EVENT_PROGRESS = 30, /* attempt number, epoch, bytes and tokens so far, most repetitions,
                                   all that came since the last round */

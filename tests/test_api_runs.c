@@ -531,6 +531,7 @@ static int64_t input_of(struct world *w, swarm_step step, uint32_t index) {
 
 OF_STEP(status_step, status_of(w, step));
 OF_STEP(forget_step, swarm_step_forget(w->sw, step));
+OF_STEP(skip_step, swarm_step_skip(w->sw, step));
 OF_STEP(input_step, input_of(w, step, 0));
 OF_STEP(cancel_step, swarm_step_cancel(w->sw, step));
 OF_STEP(cancel_subtree, swarm_subtree_cancel(w->sw, step));
@@ -545,6 +546,11 @@ REFUSES(swarm_step_find, "stale run", 0, swarm_step_find(w->sw, w->gone, KEY).id
 REFUSES(swarm_step_find, "another run", 0, swarm_step_find(w->sw, w->fixed, KEY).id);
 REFUSES(swarm_step_find, "key 0", 0, swarm_step_find(w->sw, w->run, 0).id);
 AWAY(swarm_step_find, 0, swarm_step_find(w->sw, w->run, KEY).id);
+REFUSES(swarm_step_skip, "null swarm", SWARM_E_INVALID, swarm_step_skip(NULL, w->waiting));
+REFUSES(swarm_step_skip, "each bad handle", SWARM_E_STALE, each_step(w, skip_step));
+REFUSES(swarm_step_skip, "an ended step", SWARM_E_STARTED, swarm_step_skip(w->sw, w->done));
+REFUSES(swarm_step_skip, "a plain step", SWARM_E_INVALID, swarm_step_skip(w->sw, w->plain));
+AWAY(swarm_step_skip, SWARM_E_BUSY, swarm_step_skip(w->sw, w->waiting));
 REFUSES(swarm_step_forget, "null swarm", SWARM_E_INVALID, swarm_step_forget(NULL, w->done));
 REFUSES(swarm_step_forget, "each bad handle", SWARM_E_STALE, each_step(w, forget_step));
 REFUSES(swarm_step_forget, "a static run", SWARM_E_FROZEN, swarm_step_forget(w->sw, w->fixed_step));

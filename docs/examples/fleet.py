@@ -44,12 +44,13 @@ Config = struct("swarm_config", """
     u32: version flags workers_max runs_max steps_max edges_max tracked_max delays_max inputs_max
     u32: agents_max profiles_max skills_max permits_max demands_max backends_max functions_max
     u32: inflight_max scopes_max plans_max ranges_max deque_size spin commands_max guards_max
-    u32: asks_max shapes_max reserved_2 reserved""")
+    u32: asks_max shapes_max reserved_2 budgets_max charges_max reserved""")
 Profile = struct("swarm_profile_spec", """
     text: name
     pointer: skills
     swarm_step: backend
-    u32: skills_count inflight_max cost reserved""")
+    u32: skills_count inflight_max cost reserved
+    pointer: price""")
 Retry = struct("swarm_retry", """
     u64: backoff_ns backoff_max_ns
     u32: attempts_max jitter_ppm""")
@@ -60,7 +61,7 @@ Step = struct("swarm_step_spec", """
     swarm_step: agent function
     u64: argument key order_key estimate_ns queue_timeout_ns run_timeout_ns
     swarm_retry: retry
-    pointer: join watch ask
+    pointer: join skip loop charge watch ask
     u32: skills_count needs_count priority flags""")
 Info = struct("swarm_step_info", """
     swarm_result: result
@@ -75,7 +76,7 @@ Call = struct("swarm_call", """
     pointer: sw
     swarm_step: step
     u64: argument
-    u32: worker inputs""")
+    u32: worker inputs iteration reserved""")
 Price = struct("swarm_mock_price", "u64: fixed_nano input_nano cached_nano output_nano")
 Model = struct("swarm_mock_model", """
     u64: mean_ns min_ns max_ns

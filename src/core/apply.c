@@ -38,7 +38,7 @@ bool swarm__plan_room(swarm_plan *plan, bool *out_never) {
         bytes += (uint64_t)plan->graph.count * LOG_EVENT_MAX +
                  (uint64_t)plan->graph.edges * LOG_EDGE_MAX +
                  (uint64_t)plan->guards * GUARD_EVENTS * LOG_EVENT_MAX;
-        bytes += (uint64_t)swarm__shapes_count(plan) * LOG_EVENT_MAX;
+        bytes += (uint64_t)swarm__shapes_count(plan) * SHAPE_EVENTS * LOG_EVENT_MAX;
         bytes += (uint64_t)rules_count(plan) * LOG_EVENT_MAX;
     }
     return swarm__log_reserve_bytes(&plan->sw->log, plan->sw->now_ns, bytes, out_never);

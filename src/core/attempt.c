@@ -221,6 +221,7 @@ static void step_pauses(swarm *sw, uint32_t tracked, struct attempt *attempt) {
 static void step_answered(swarm *sw, uint32_t tracked, struct attempt *attempt) {
     struct tracked *step = &sw->dispatch.tracked[tracked];
     swarm_outcome outcome = attempt->answer.outcome;
+    swarm_status reason;
 
     SWARM_ASSERT(step->state == SWARM_STEP_RUNNING);
     SWARM_ASSERT(step->epoch == attempt->epoch);
@@ -232,13 +233,22 @@ static void step_answered(swarm *sw, uint32_t tracked, struct attempt *attempt) 
     if (outcome == SWARM_OUTCOME_OK && step->guard != NONE32) {
         outcome = swarm__watch_result(sw, tracked, attempt);
     }
-    if (outcome == SWARM_OUTCOME_OK) {
+    if (outcome == SWARM_OUTCOME_OK &&
+        swarm__loop_again(sw, tracked, &attempt->answer.result, &reason)) {
+        step->outcome = outcome;
+        step->result = attempt->answer.result; /* but the bytes, which go back with the attempt */
+        step->result.bytes = NULL;
+        step->result.size = 0;
+        step->attempts = 0;
+        step->epoch++;
+        swarm__step_ready(sw, tracked);
+    } else if (outcome == SWARM_OUTCOME_OK) {
         step->outcome = outcome;
         step->result = attempt->answer.result;
         step->lent = step->result.bytes != NULL;
         step->backend = attempt->backend;
         attempt->answer.result.bytes = NULL; /* the step gives it back */
-        swarm__step_end(sw, tracked, SWARM_STEP_OK, SWARM_OK);
+        swarm__step_end(sw, tracked, SWARM_STEP_OK, reason);
     } else if (outcome == SWARM_OUTCOME_PAUSE) {
         step_pauses(sw, tracked, attempt);
     } else if (outcome == SWARM_OUTCOME_REFUSED || outcome == SWARM_OUTCOME_THROTTLED) {
@@ -395,7 +405,8 @@ static void request_start(swarm *sw, uint32_t index, swarm_request *out) {
     out->payload_size = step->payload_size;
     out->argument = step->argument;
     out->timeout_ns = step->run_timeout_ns;
-    out->inputs = step->inputs_count;
+    out->iteration = swarm__loop_iteration(&sw->dispatch, attempt->tracked);
+    out->inputs = step->inputs_count + (out->iteration > 1);
     /* Release: the record before whoever answers; pairs with the CAS of swarm_complete. */
     ATOMIC_STORE(&attempt->word, word + (ATTEMPT_OPEN - ATTEMPT_QUEUED), release);
 }

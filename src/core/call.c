@@ -31,7 +31,9 @@ void swarm__call_enter(void *context, struct call_frame *frame) {
     const struct tracked *step = &sw->dispatch.tracked[tracked_of(&sw->graph, frame->slot)];
 
     frame->call.argument = step->argument;
-    frame->call.inputs = step->inputs_count;
+    frame->call.iteration =
+        swarm__loop_iteration(&sw->dispatch, tracked_of(&sw->graph, frame->slot));
+    frame->call.inputs = step->inputs_count + (frame->call.iteration > 1);
     frame->input.cell = NONE32;
 }
 
@@ -121,6 +123,20 @@ static bool call_pauses(swarm *sw, uint32_t tracked) {
     return true;
 }
 
+/* Why a call step ends so; that of one which went well is given. */
+static swarm_status call_reason(uint32_t state, swarm_outcome outcome, swarm_status reason) {
+    switch (state) {
+    case SWARM_STEP_OK:
+        return reason;
+    case SWARM_STEP_FAILED:
+        return outcome == SWARM_OUTCOME_GARBAGE ? SWARM_E_GARBAGE : SWARM_E_FAILED;
+    case SWARM_STEP_SKIPPED:
+        return SWARM_E_DEPENDS;
+    default:
+        return SWARM_OK;
+    }
+}
+
 /* A tracked call step came back from its worker: it ran, or it must not (spoilt, cancelled). */
 void swarm__call_returned(swarm *sw, uint32_t slot, bool spoilt) {
     uint32_t tracked = tracked_of(&sw->graph, slot), state;
@@ -129,6 +145,7 @@ void swarm__call_returned(swarm *sw, uint32_t slot, bool spoilt) {
     bool over = state_is_terminal(step->state), deferred;
     bool ok = !over && !cancelled && !spoilt && step->outcome == SWARM_OUTCOME_OK;
     swarm_plan *plan = swarm__plan_of_call(sw, slot);
+    swarm_status reason = SWARM_OK;
     swarm_error error;
 
     step->plan = NONE32;
@@ -144,15 +161,14 @@ void swarm__call_returned(swarm *sw, uint32_t slot, bool spoilt) {
     if (!over && !cancelled && !spoilt && call_pauses(sw, tracked)) {
         return;
     }
+    if (ok && swarm__loop_again(sw, tracked, &step->result, &reason)) {
+        swarm__loop_call(sw, tracked);
+        return;
+    }
     state = ok ? SWARM_STEP_OK : SWARM_STEP_FAILED;
     state = spoilt ? SWARM_STEP_SKIPPED : cancelled ? SWARM_STEP_CANCELLED : state;
     if (!over) {
-        swarm__step_end(
-            sw, tracked, state,
-            state == SWARM_STEP_FAILED
-                ? (step->outcome == SWARM_OUTCOME_GARBAGE ? SWARM_E_GARBAGE : SWARM_E_FAILED)
-            : state == SWARM_STEP_SKIPPED ? SWARM_E_DEPENDS
-                                          : SWARM_OK);
+        swarm__step_end(sw, tracked, state, call_reason(state, step->outcome, reason));
     }
     swarm__step_finish(sw, tracked);
 }
@@ -236,6 +252,11 @@ static swarm_status input_at(const swarm *sw, uint32_t slot, uint32_t index,
         return SWARM_E_INVALID;
     }
     step = &sw->dispatch.tracked[tracked_of(&sw->graph, slot)];
+    if (index == step->inputs_count &&
+        swarm__loop_iteration(&sw->dispatch, tracked_of(&sw->graph, slot)) > 1) {
+        *out_result = step->result;
+        return SWARM_OK;
+    }
     if (index >= step->inputs_count) {
         return SWARM_E_INVALID;
     }
@@ -274,7 +295,8 @@ swarm_status swarm_call_output(const swarm_call *call, const swarm_result *resul
         (result->bytes == NULL && result->size != 0)) {
         return SWARM_E_INVALID;
     }
-    if (!graph_has(&call->sw->graph, frame->slot, GRAPH_TRACKED)) {
+    if (!graph_has(&call->sw->graph, frame->slot, GRAPH_TRACKED) ||
+        (call->iteration != 0 && result->bytes != NULL)) {
         return SWARM_E_UNSUPPORTED;
     }
     frame->result = *result;

@@ -69,6 +69,46 @@ static void cancel_one(swarm *sw, uint32_t tracked) {
     swarm__step_end(sw, tracked, SWARM_STEP_CANCELLED, SWARM_OK);
 }
 
+/* A step has one scope of its own, or, in a loop, one an iteration whose steps have not ended. */
+static bool scope_is_of(const swarm *sw, uint32_t scope, const struct tracked *step) {
+    return scope == step->scope_own ||
+           (swarm__step_loops(&sw->dispatch, tracked_of(&sw->graph, step->slot)) &&
+            sw->graph.scopes[scope].creator == step->slot);
+}
+
+/* The scopes in use that a step with this record may have made. */
+static uint32_t scopes_first(const swarm *sw, const struct tracked *step, uint32_t *out_end) {
+    bool loops = swarm__step_loops(&sw->dispatch, tracked_of(&sw->graph, step->slot));
+    bool none = step->scope_own == NONE32;
+
+    *out_end = loops ? sw->scopes_fresh : none ? 0 : step->scope_own + 1;
+    return loops ? sw->config.runs_max : none ? 0 : step->scope_own;
+}
+
+bool swarm__scopes_cancel(swarm *sw, const struct tracked *step) {
+    uint32_t end;
+    bool any = false;
+
+    for (uint32_t at = scopes_first(sw, step, &end); at < end; at++) {
+        if (scope_is_of(sw, at, step)) {
+            /* Relaxed: workers may see it late; the turn starts nothing of it from now on. */
+            ATOMIC_STORE(&sw->graph.scopes[at].cancelled, 1, relaxed);
+            any = true;
+        }
+    }
+    return any;
+}
+
+void swarm__scopes_orphan(swarm *sw, const struct tracked *step) {
+    uint32_t end;
+
+    for (uint32_t at = scopes_first(sw, step, &end); at < end; at++) {
+        if (scope_is_of(sw, at, step)) {
+            sw->graph.scopes[at].creator = NONE32;
+        }
+    }
+}
+
 void swarm__step_stop(swarm *sw, uint32_t slot, bool subtree) {
     struct graph *graph = &sw->graph;
     uint32_t kind = ATOMIC_LOAD(&graph->kind[slot], relaxed);
@@ -80,9 +120,7 @@ void swarm__step_stop(swarm *sw, uint32_t slot, bool subtree) {
         return;
     }
     step = &sw->dispatch.tracked[tracked_of(graph, slot)];
-    if (subtree && step->scope_own != NONE32) {
-        /* Relaxed: workers may see it late; the turn starts nothing of it from now on. */
-        ATOMIC_STORE(&graph->scopes[step->scope_own].cancelled, 1, relaxed);
+    if (subtree && swarm__scopes_cancel(sw, step)) {
         sw->round.sweep = sw->dispatch.runs[step->run].first;
         sw->round.sweep_agent = NONE32;
     }

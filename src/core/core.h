@@ -6,6 +6,8 @@
  *     step.c      a tracked step's way through its states, and what its end causes
  *     edge.c      edges that are more than a count: with a delay, with rules, or into a join
  *     join.c      joins other than AND
+ *     skip.c      steps that are skipped when others are sure enough
+ *     loop.c      steps that are done again
  *     shape.c     steps that are more than an AND of their edges: adding and applying them
  *     attempt.c   starting, answering, giving up an attempt; requests
  *     ask.c       questions that wait for an answer from outside
@@ -44,6 +46,7 @@
 #include "../record/log.h"
 
 #define ROUND_EVENTS 8u
+#define SHAPE_EVENTS 3u
 
 /* Bits of the turn word. */
 #define TURN_HELD 1u    /* somebody is the owner */
@@ -176,6 +179,10 @@ void swarm__log(swarm *sw, uint32_t kind, uint32_t run, uint64_t step, const uin
 void swarm__woken_push(swarm *sw, uint32_t slot, bool poisoned);
 /* Deals with the first of them: ends it, queues it, or holds it for the workers. */
 void swarm__woken_one(swarm *sw);
+/* Hands a call step to the workers, as soon as the frame that tells why is safe. */
+void swarm__call_hold(swarm *sw, uint32_t slot);
+/* Whether a worker has the step, or will: it is finished when it comes back. */
+bool swarm__step_with_worker(const struct tracked *step);
 /* Puts an agent step into its queue: it waits for an agent from now on. */
 void swarm__step_ready(swarm *sw, uint32_t tracked);
 /* Ends a tracked step in a terminal state. Its successors learn it at once, or, if its edges are
@@ -239,6 +246,26 @@ bool swarm__join_goes(swarm *sw, uint32_t tracked);
 /* Goes one loser further. */
 void swarm__loser_one(swarm *sw);
 
+/* ---- skip.c, loop.c */
+
+/* Whether the step, which could start, is not needed, for its inputs are sure enough. */
+bool swarm__step_skips(swarm *sw, uint32_t tracked);
+
+static inline bool swarm__step_loops(const struct dispatch *d, uint32_t tracked) {
+    uint32_t shape = d->tracked[tracked].shape;
+
+    return shape != NONE32 && d->shapes[shape].loop.iterations_max != 0;
+}
+
+/* The step has ended an iteration with this result: true if another one follows, else *out_reason
+ * is that of its end. */
+bool swarm__loop_again(swarm *sw, uint32_t tracked, const swarm_result *result,
+                       swarm_status *out_reason);
+/* The iteration that a step is in, from 1, or 0. */
+uint32_t swarm__loop_iteration(const struct dispatch *d, uint32_t tracked);
+/* Begins the next iteration of a call step. */
+void swarm__loop_call(swarm *sw, uint32_t tracked);
+
 /* ---- shape.c */
 
 /* What is wrong with the parts of a spec that make a shape, or null. */
@@ -246,7 +273,7 @@ const char *swarm__shape_fault(const swarm_step_spec *spec);
 /* Gives a new step its shape, if it has one. False: the plan has failed. */
 bool swarm__shape_add(swarm_plan *plan, const swarm_step_spec *spec, uint32_t tracked);
 void swarm__shape_let_go(struct dispatch *d, struct tracked *step);
-/* How many the plan holds; each writes an event when it is applied. */
+/* How many the plan holds; each writes SHAPE_EVENTS at most when it is applied. */
 uint32_t swarm__shapes_count(const swarm_plan *plan);
 /* The stages of a plan: what may be refused; its steps have ordinals; they are linked; started. */
 bool swarm__shapes_admit(swarm_plan *plan);
@@ -276,6 +303,10 @@ void swarm__attempt_failed(swarm *sw, uint32_t tracked, swarm_outcome outcome);
 void swarm__command_collected(swarm *sw, uint32_t command);
 /* Applies the first of them. */
 void swarm__command_one(swarm *sw);
+/* Marks the scopes of what a step added as cancelled; false when there are none. */
+bool swarm__scopes_cancel(swarm *sw, const struct tracked *step);
+/* The step goes: its scopes forget it. */
+void swarm__scopes_orphan(swarm *sw, const struct tracked *step);
 /* Cancels a step, and with `subtree` all that it added. */
 void swarm__step_stop(swarm *sw, uint32_t slot, bool subtree);
 /* Goes one step, or one attempt, further in the cancel under way. */

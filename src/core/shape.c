@@ -17,8 +17,21 @@ static uint32_t limit_of(uint32_t given) {
 }
 
 const char *swarm__shape_fault(const swarm_step_spec *spec) {
+    const swarm_loop_spec *loop = spec->loop;
+    const swarm_skip_spec *skip = spec->skip;
+
     if (spec->join != NULL && spec->join->flags > SWARM_JOIN_CANCEL_LOSERS) {
         return "step: unknown flags of a join";
+    }
+    if (skip != NULL &&
+        (skip->confidence_ppm == 0 || skip->confidence_ppm > MILLION || skip->reserved != 0)) {
+        return "step: a skip at a confidence of 0, or above 1,000,000";
+    }
+    if (loop != NULL &&
+        (loop->iterations_max == 0 || loop->until > SWARM_WHEN_CONFIDENT ||
+         (loop->until == SWARM_WHEN_CONFIDENT && loop->value > MILLION) ||
+         (loop->until == SWARM_WHEN_ALWAYS && loop->value != 0) || loop->reserved != 0)) {
+        return "step: a loop of no iterations, or with a condition that is none";
     }
     return NULL;
 }
@@ -35,6 +48,14 @@ static void shape_fill(struct shape *shape, const swarm_step_spec *spec) {
         shape->join.failed_max = limit_of(spec->join->failed_max);
         shape->join.garbage_max = limit_of(spec->join->garbage_max);
         shape->join.flags = spec->join->flags;
+    }
+    if (spec->skip != NULL) {
+        shape->skip_ppm = spec->skip->confidence_ppm;
+    }
+    if (spec->loop != NULL) {
+        shape->loop.iterations_max = spec->loop->iterations_max;
+        shape->loop.until = spec->loop->until;
+        shape->loop.value = spec->loop->value;
     }
 }
 
@@ -53,7 +74,7 @@ bool swarm__shape_add(swarm_plan *plan, const swarm_step_spec *spec, uint32_t tr
     struct dispatch *d = &plan->sw->dispatch;
     uint32_t index;
 
-    if (spec->join == NULL) {
+    if (spec->join == NULL && spec->skip == NULL && spec->loop == NULL) {
         return true;
     }
     index = pool_pop(&d->shapes_pool);
@@ -64,7 +85,7 @@ bool swarm__shape_add(swarm_plan *plan, const swarm_step_spec *spec, uint32_t tr
     shape_fill(&d->shapes[index], spec);
     d->shapes[index].tracked = tracked;
     d->tracked[tracked].shape = index;
-    if (spec->join != NULL) {
+    if (spec->join != NULL || spec->skip != NULL) {
         d->tracked[tracked].flags |= SWARM_STEP_INPUTS;
     }
     shape_append(plan, index);
@@ -111,29 +132,102 @@ uint32_t swarm__shapes_count(const swarm_plan *plan) {
     return count;
 }
 
+/* Refuses the plan for one of its steps. */
+static void shape_refuse(swarm_plan *plan, swarm_status status, uint32_t slot, const char *text) {
+    swarm__graph_plan_fail(&plan->graph, status, text);
+    plan->graph.error.index = SWARM_NONE;
+    plan->graph.error.step = swarm__graph_plan_index(&plan->graph, slot);
+}
+
+static void join_admit(swarm_plan *plan, struct join *join, uint32_t slot) {
+    join->edges = edges_into(plan, slot);
+    join->need = join->need == SWARM_NONE ? join->edges : join->need;
+    if (join->need > join->edges) {
+        shape_refuse(plan, SWARM_E_INVALID, slot, "join: it needs more steps than lead into it");
+    }
+}
+
+/* Whether a skip of `from` is passed on to `to`, by the records that the plan holds: they are
+ * listed newest first, and of several between two steps the oldest with rules counts. */
+static bool plan_cascades(const swarm_plan *plan, uint32_t from, uint32_t to) {
+    const struct dispatch *d = &plan->sw->dispatch;
+    uint32_t tracked =
+        graph_has(&plan->sw->graph, to, GRAPH_TRACKED) ? tracked_of(&plan->sw->graph, to) : NONE32;
+    bool cascades = true;
+
+    for (uint32_t at = plan->delays; at != NONE32; at = d->delays[at].next) {
+        const struct delay *edge = &d->delays[at];
+
+        if (edge->from == from && edge->to == to && (edge->rules & EDGE_RULES) != 0) {
+            cascades = edge_cascades(edge);
+        }
+    }
+    if (tracked != NONE32 && swarm__step_joins(d, tracked)) {
+        cascades = cascades && join_hangs(&d->shapes[d->tracked[tracked].shape].join);
+    }
+    return cascades;
+}
+
+static bool may_skip(const swarm *sw, uint32_t slot) {
+    const struct dispatch *d = &sw->dispatch;
+    uint32_t shape = graph_has(&sw->graph, slot, GRAPH_TRACKED)
+                         ? d->tracked[tracked_of(&sw->graph, slot)].shape
+                         : NONE32;
+
+    return shape != NONE32 && d->shapes[shape].skip_ppm != 0;
+}
+
+/* Nobody may need strictly what skips itself. */
+static void skips_admit(swarm_plan *plan) {
+    for (uint32_t slot = NONE32; swarm__graph_plan_step(&plan->graph, &slot);) {
+        uint32_t cursor = NONE32, from;
+        bool marked;
+
+        while (swarm__graph_plan_incoming(&plan->graph, slot, &cursor, &from, &marked)) {
+            if (may_skip(plan->sw, from) && plan_cascades(plan, from, slot)) {
+                shape_refuse(plan, SWARM_E_DEPENDS, slot,
+                             "skip: this step needs one that may be skipped");
+                return;
+            }
+        }
+    }
+}
+
 bool swarm__shapes_admit(swarm_plan *plan) {
     struct dispatch *d = &plan->sw->dispatch;
+    bool skips = false;
 
     for (uint32_t at = NONE32; shape_next(plan, &at);) {
         struct shape *shape = &d->shapes[at];
-        uint32_t slot = d->tracked[shape->tracked].slot;
 
-        if (!shape->has_join) {
-            continue;
+        if (shape->has_join) {
+            join_admit(plan, &shape->join, d->tracked[shape->tracked].slot);
         }
-        shape->join.edges = edges_into(plan, slot);
-        if (shape->join.need == SWARM_NONE) {
-            shape->join.need = shape->join.edges;
-        }
-        if (shape->join.need > shape->join.edges) {
-            swarm__graph_plan_fail(&plan->graph, SWARM_E_INVALID,
-                                   "join: it needs more steps than lead into it");
-            plan->graph.error.index = SWARM_NONE;
-            plan->graph.error.step = swarm__graph_plan_index(&plan->graph, slot);
-            return false;
-        }
+        skips = skips || shape->skip_ppm != 0;
     }
-    return true;
+    if (skips) {
+        skips_admit(plan);
+    }
+    return plan->graph.error.status == SWARM_OK;
+}
+
+static void shape_log(swarm *sw, const struct shape *shape) {
+    const struct tracked *step = &sw->dispatch.tracked[shape->tracked];
+    const struct join *join = &shape->join;
+    const struct loop *loop = &shape->loop;
+    uint64_t joins[5] = {join->need, join->failed_max, join->garbage_max, join->flags, join->edges};
+    uint64_t loops[3] = {loop->iterations_max, loop->until, loop->value};
+    uint64_t skip = shape->skip_ppm;
+
+    if (shape->has_join) {
+        swarm__log(sw, SWARM_EVENT_JOIN_SPEC, step->run, step->ordinal, joins);
+    }
+    if (skip != 0) {
+        swarm__log(sw, SWARM_EVENT_SKIP_SPEC, step->run, step->ordinal, &skip);
+    }
+    if (loop->iterations_max != 0) {
+        swarm__log(sw, SWARM_EVENT_LOOP_SPEC, step->run, step->ordinal, loops);
+    }
 }
 
 void swarm__shapes_enter(swarm_plan *plan) {
@@ -141,16 +235,11 @@ void swarm__shapes_enter(swarm_plan *plan) {
     struct dispatch *d = &sw->dispatch;
 
     for (uint32_t at = NONE32; shape_next(plan, &at);) {
-        const struct join *join = &d->shapes[at].join;
-        const struct tracked *step = &d->tracked[d->shapes[at].tracked];
-        uint64_t fields[5] = {join->need, join->failed_max, join->garbage_max, join->flags,
-                              join->edges};
+        const struct shape *shape = &d->shapes[at];
 
-        if (d->shapes[at].has_join) {
-            swarm__log(sw, SWARM_EVENT_JOIN_SPEC, step->run, step->ordinal, fields);
-            for (uint32_t i = 0; i < join->edges; i++) {
-                swarm__graph_ref(&sw->graph, step->slot); /* each edge's */
-            }
+        shape_log(sw, shape);
+        for (uint32_t i = 0; shape->has_join && i < shape->join.edges; i++) {
+            swarm__graph_ref(&sw->graph, d->tracked[shape->tracked].slot); /* each edge's */
         }
     }
 }
@@ -192,11 +281,15 @@ void swarm__shapes_again(swarm *sw, uint32_t run) {
     struct dispatch *d = &sw->dispatch;
 
     for (uint32_t at = d->runs[run].first; at != NONE32; at = d->tracked[at].run_next) {
-        if (swarm__step_joins(d, at)) {
-            struct join *join = &d->shapes[d->tracked[at].shape].join;
+        struct shape *shape =
+            d->tracked[at].shape != NONE32 ? &d->shapes[d->tracked[at].shape] : NULL;
 
-            join_reset(join);
-            gate_close(&sw->graph, d->tracked[at].slot, join->edges);
+        if (shape != NULL) {
+            shape->loop.iteration = 0;
+        }
+        if (shape != NULL && shape->has_join) {
+            join_reset(&shape->join);
+            gate_close(&sw->graph, d->tracked[at].slot, shape->join.edges);
         }
     }
 }

@@ -36,6 +36,10 @@ static uint32_t fields_of(uint32_t kind) {
         [SWARM_EVENT_JOIN] = 7,
         [SWARM_EVENT_EDGE_RULE] = 6,
         [SWARM_EVENT_BRANCH] = 4,
+        [SWARM_EVENT_SKIP_SPEC] = 1,
+        [SWARM_EVENT_SKIP] = 3,
+        [SWARM_EVENT_LOOP_SPEC] = 3,
+        [SWARM_EVENT_LOOP] = 5,
         /* of limits */
         [SWARM_EVENT_BUDGET] = 4,
         [SWARM_EVENT_BUDGET_LIMIT] = 7,
@@ -74,7 +78,7 @@ void swarm__woken_push(swarm *sw, uint32_t slot, bool poisoned) {
 }
 
 /* Call steps wait here until the frame that tells why is safe. */
-static void hold_call(swarm *sw, uint32_t slot) {
+void swarm__call_hold(swarm *sw, uint32_t slot) {
     SWARM_ASSERT(!graph_has(&sw->graph, slot, GRAPH_AGENT));
     if (!sw->log.enabled) {
         sw->round.released = true;
@@ -129,7 +133,7 @@ static void count_end(swarm_run_report *report, uint32_t state) {
 }
 
 /* A call step that a worker has, or that is queued for one, is finished when it comes back. */
-static bool is_with_worker(const struct tracked *step) {
+bool swarm__step_with_worker(const struct tracked *step) {
     return step->demand == NONE32 && step->state == SWARM_STEP_READY;
 }
 
@@ -159,7 +163,7 @@ static void record_end(swarm *sw, uint32_t tracked, uint32_t state, swarm_status
 
 void swarm__step_end(swarm *sw, uint32_t tracked, uint32_t state, swarm_status reason) {
     struct tracked *step = &sw->dispatch.tracked[tracked];
-    bool pending = step->state == SWARM_STEP_PENDING, with_worker = is_with_worker(step);
+    bool pending = step->state == SWARM_STEP_PENDING, with_worker = swarm__step_with_worker(step);
 
     record_end(sw, tracked, state, reason);
     if (pending && swarm__step_joins(&sw->dispatch, tracked)) {
@@ -235,9 +239,15 @@ static void end_caller(swarm *sw, uint32_t slot, uint32_t state, uint64_t value)
 
     if (graph_has(&sw->graph, slot, GRAPH_TRACKED)) {
         uint32_t tracked = tracked_of(&sw->graph, slot);
+        swarm_status reason = SWARM_E_DEPENDS;
 
         if (!state_is_terminal(sw->dispatch.tracked[tracked].state)) {
-            record_end(sw, tracked, state, state == SWARM_STEP_OK ? SWARM_OK : SWARM_E_DEPENDS);
+            if (state == SWARM_STEP_OK &&
+                swarm__loop_again(sw, tracked, &sw->dispatch.tracked[tracked].result, &reason)) {
+                swarm__loop_call(sw, tracked);
+                return;
+            }
+            record_end(sw, tracked, state, reason);
         }
         state = sw->dispatch.tracked[tracked].state;
     } else {
@@ -261,6 +271,13 @@ static void hand_result(swarm *sw, struct tracked *from) {
     to = &sw->dispatch.tracked[tracked_of(&sw->graph, caller)];
     if (state_is_terminal(to->state)) {
         return; /* cancelled: nobody will read it */
+    }
+    if (swarm__step_loops(&sw->dispatch, tracked_of(&sw->graph, caller))) {
+        to->result = from->result; /* a loop's results have no bytes: those stay where they are */
+        to->result.bytes = NULL;
+        to->result.size = 0;
+        to->outcome = from->outcome;
+        return;
     }
     before = *to;
     to->result = from->result;
@@ -376,9 +393,7 @@ void swarm__step_free(swarm *sw, uint32_t tracked) {
     if (step->demand != NONE32) {
         swarm__demand_unref(d, step->demand);
     }
-    if (step->scope_own != NONE32) {
-        sw->graph.scopes[step->scope_own].creator = NONE32;
-    }
+    swarm__scopes_orphan(sw, step);
     if (step->guard != NONE32) {
         swarm__guard_free(d, step->guard);
         step->guard = NONE32;
@@ -414,7 +429,11 @@ static void scope_empty(swarm *sw, uint32_t index) {
     run->report.cancelled += ATOMIC_LOAD(&scope->stopped, relaxed);
     run->report.steps += ATOMIC_LOAD(&scope->added, relaxed);
     if (scope->creator != NONE32) {
-        sw->dispatch.tracked[tracked_of(&sw->graph, scope->creator)].scope_own = NONE32;
+        struct tracked *creator = &sw->dispatch.tracked[tracked_of(&sw->graph, scope->creator)];
+
+        /* In a loop it may have another one by now. */
+        creator->scope_own = creator->scope_own == index ? NONE32 : creator->scope_own;
+        scope->creator = NONE32;
     }
     scope->next = sw->scopes_free;
     sw->scopes_free = index;
@@ -461,14 +480,17 @@ static void woken_tracked(swarm *sw, uint32_t slot, bool poisoned) {
     if (step->holes && !swarm__step_joins(&sw->dispatch, tracked)) {
         swarm__inputs_mark(sw, tracked); /* a join's are marked when it is decided */
     }
-    if (swarm__guard_asks(sw, step)) {
+    if (swarm__step_skips(sw, tracked)) {
+        record_end(sw, tracked, SWARM_STEP_SKIPPED, SWARM_OK);
+        swarm__step_finish(sw, tracked);
+    } else if (swarm__guard_asks(sw, step)) {
         swarm__ask_step(sw, tracked);
     } else if (step->demand != NONE32) {
         swarm__step_ready(sw, tracked);
     } else {
         step->state = SWARM_STEP_READY;
         step->ready_ns = sw->now_ns;
-        hold_call(sw, slot);
+        swarm__call_hold(sw, slot);
     }
 }
 
@@ -484,6 +506,6 @@ void swarm__woken_one(swarm *sw) {
     if (graph_has(&sw->graph, slot, GRAPH_TRACKED)) {
         woken_tracked(sw, slot, poisoned);
     } else {
-        hold_call(sw, slot); /* a worker skips it if it is spoilt */
+        swarm__call_hold(sw, slot); /* a worker skips it if it is spoilt */
     }
 }

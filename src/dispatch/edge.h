@@ -69,14 +69,12 @@ static inline void edge_merge(struct delay *edge, const struct delay *before) {
 }
 
 static inline bool edge_is_taken(const struct delay *edge, const swarm_result *result) {
-    switch (edge_when(edge)) {
-    case SWARM_WHEN_BRANCH:
-        return result->branch == edge->value;
-    case SWARM_WHEN_CONFIDENT:
-        return result->confidence_ppm >= edge->value;
-    default:
-        return true;
-    }
+    return result_meets(result, edge_when(edge), edge->value);
+}
+
+/* Whether a skip of `from` is passed on. */
+static inline bool edge_cascades(const struct delay *edge) {
+    return edge_kind(edge) != SWARM_EDGE_SOFT && edge_on_skip(edge) == SWARM_EDGE_CASCADE;
 }
 
 /* What a step that did not end OK is to a plain edge. */

@@ -52,6 +52,13 @@ static inline void join_add(struct join *join, uint32_t what) {
     join->missing += what == EDGE_MISSING || what == EDGE_HOLE;
 }
 
+/* Whether it cannot do without any one of those that it still waits for. */
+static inline bool join_hangs(const struct join *join) {
+    uint32_t lost = join->failed + join->garbage + join->missing;
+
+    return join->verdict == JOIN_WAITS && join->edges - lost == join->need;
+}
+
 /* As it was before anything ended. */
 static inline void join_reset(struct join *join) {
     join->ok = join->failed = join->garbage = join->missing = 0;

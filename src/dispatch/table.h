@@ -29,10 +29,10 @@
 #include "../base/slots.h"
 #include "../graph/graph.h"
 #include "../graph/step.h"
+#include "shape.h"
 
 #define NEEDS_MAX 8
-#define MILLION 1000000u /* the whole, in parts per million */
-#define SKILL_WORDS 4    /* 256 skills, 256 profiles */
+#define SKILL_WORDS 4 /* 256 skills, 256 profiles */
 #define SKILLS_LIMIT (64 * SKILL_WORDS)
 
 struct skill_set {
@@ -101,55 +101,6 @@ struct pulse {
     uint64_t window_ns;     /* the token rate is measured from here on; 0: no token yet */
     uint64_t window_tokens; /* tokens at that time */
     uint32_t fired;         /* detectors that have fired, a bit each */
-};
-
-struct input_cell {
-    uint32_t slot; /* of the predecessor, with INPUT_* */
-    uint32_t next;
-};
-
-#define INPUT_HOLE 0x80000000u /* nothing came that way */
-#define INPUT_LATE 0x40000000u /* for the join went on before it ended */
-#define INPUT_SLOT 0x3fffffffu
-
-/* k of n: see join.h. Counts are of edges, each once. */
-struct join {
-    uint32_t need;
-    uint32_t failed_max, garbage_max;
-    uint32_t flags; /* SWARM_JOIN_* */
-    uint32_t edges; /* that lead into it */
-    uint32_t ok, failed, garbage, missing;
-    uint32_t verdict; /* JOIN_* */
-    uint32_t loser;   /* the next input to look at while it is on the list of losers */
-    uint32_t next;    /* that list, by tracked step */
-};
-
-/* What a tracked step is besides an AND of its edges. */
-struct shape {
-    struct join join;
-    uint32_t tracked;
-    uint32_t next; /* of its plan until that is applied: a ring, from its last one */
-    bool has_join;
-    bool staged; /* its plan is not started yet */
-};
-
-/* What an edge brings. */
-enum {
-    EDGE_OK = 0,
-    EDGE_FAILED = 1,  /* or timed out */
-    EDGE_GARBAGE = 2, /* answered, and refused */
-    EDGE_MISSING = 3, /* skipped, cancelled or not taken */
-    EDGE_HOLE = 4     /* nothing, and `to` does not mind */
-};
-
-/* An edge with a delay or with rules: see edge.h. */
-struct delay {
-    uint64_t delay_ns;
-    uint64_t ordinal;  /* of `to`, once the plan is applied: its slot may be another step's later */
-    uint32_t from, to; /* slots; from is NONE32 once that step is gone */
-    uint32_t next;     /* of the plan, then of `from` */
-    uint32_t rules;    /* packed: EDGE_* of edge.h */
-    uint32_t value;    /* for `when` */
 };
 
 struct demand {

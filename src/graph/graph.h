@@ -291,6 +291,9 @@ enum { WALK_READY = 1, WALK_POISONED = 2, WALK_DELAYED = 3 };
 void swarm__graph_finish(struct graph *graph, uint32_t slot, bool poison,
                          struct graph_walk *out_walk);
 uint32_t swarm__graph_finish_next(struct graph_walk *walk, uint32_t *out_to);
+/* The successors of a step that has not ended, in no order, without touching any: *cursor begins
+ * as NONE32; an edge with GRAPH_DELAYED, or NONE32 at the end. Of a step that has ended: none. */
+uint32_t swarm__graph_successor(const struct graph *graph, uint32_t slot, uint32_t *cursor);
 /* The step whose continuation this is, or NONE32. */
 uint32_t swarm__graph_caller(const struct graph *graph, uint32_t slot);
 /* Counts the step out of its scope; a scope that is empty then comes out of graph_take_quiet. Must

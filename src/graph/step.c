@@ -178,6 +178,32 @@ uint32_t swarm__graph_finish_next(struct graph_walk *walk, uint32_t *out_to) {
     return 0;
 }
 
+uint32_t swarm__graph_successor(const struct graph *graph, uint32_t slot, uint32_t *cursor) {
+    bool is_static = graph_has(graph, slot, GRAPH_STATIC);
+    uint32_t cell = *cursor, edge;
+
+    if (cell == GRAPH_CLOSED) {
+        return NONE32;
+    }
+    if (cell == NONE32) {
+        /* Acquire: pairs with the release CAS of link_older, for the cells. */
+        cell = link_first(ATOMIC_LOAD(&graph->link[slot], acquire));
+        cell = cell == GRAPH_CLOSED ? NONE32 : graph_unmarked(cell);
+    }
+    if (cell == NONE32) {
+        *cursor = GRAPH_CLOSED;
+        return NONE32;
+    }
+    edge = graph->edge_to[cell];
+    if (is_static) {
+        *cursor = (edge & GRAPH_LAST) != 0 ? GRAPH_CLOSED : cell + 1;
+    } else {
+        cell = ATOMIC_LOAD(&graph->edge_next[cell], relaxed);
+        *cursor = cell == NONE32 ? GRAPH_CLOSED : cell;
+    }
+    return edge & (GRAPH_SLOT | GRAPH_DELAYED);
+}
+
 bool swarm__graph_count_down(struct graph *graph, uint32_t slot, bool poison, bool *out_poisoned) {
     uint32_t ready = graph_drop(graph, slot, 1, poison);
 

@@ -190,6 +190,7 @@ static inline void worker_frame_clear(struct worker *worker) {
     frame->has_result = false;
     frame->broken = SWARM_OK;
     frame->call.inputs = 0;
+    frame->call.iteration = 0;
 }
 
 /* Hands a call step that ran to the turn. */

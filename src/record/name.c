@@ -104,6 +104,14 @@ const char *swarm_event_text(uint32_t kind) {
         return "edge rule";
     case SWARM_EVENT_BRANCH:
         return "branch";
+    case SWARM_EVENT_SKIP_SPEC:
+        return "skip spec";
+    case SWARM_EVENT_SKIP:
+        return "skip";
+    case SWARM_EVENT_LOOP_SPEC:
+        return "loop spec";
+    case SWARM_EVENT_LOOP:
+        return "loop";
     case SWARM_EVENT_PROGRESS:
         return "progress";
     case SWARM_EVENT_DETECT:
