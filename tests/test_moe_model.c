@@ -192,6 +192,47 @@ TEST(bits_do_not_depend_on_the_batch_grouped) {
     check_invariance(2);
 }
 
+/* Every instruction set of this processor, on all models: bitwise the portable one. */
+TEST(bits_do_not_depend_on_the_instructions) {
+    for (uint32_t which = 0; which < 3; which++) {
+        static float first[200 * 256];
+        struct moe_model model;
+
+        if (!moe_load(&model, moe_names[which])) {
+            SKIP(MOE_NO_DATA);
+        }
+        for (uint32_t set = SWARM_MOE_PORTABLE; set <= SWARM_MOE_AVX512; set++) {
+            swarm_moe_spec spec = {.size = sizeof spec,
+                                   .model = &model.config,
+                                   .lookup = swarm_moe_file_find,
+                                   .lookup_context = model.weights.index,
+                                   .sequences_max = 1,
+                                   .context_max = 160,
+                                   .instructions = set};
+            swarm_moe_sequence sequence;
+            size_t size;
+
+            if (swarm_moe_size(&spec, &size, NULL) == SWARM_E_UNSUPPORTED) {
+                printf("# this processor lacks instruction set %u\n", set);
+            } else if (moe_open(&model, spec)) {
+                struct moe_case c = moe_case_open(&model, 'c');
+
+                size = (size_t)(c.prompt + c.fresh - 1) * c.vocabulary * sizeof(float);
+                CHECK(size <= sizeof first);
+                CHECK_EQ(swarm_moe_add(model.moe, &c.request, &sequence), SWARM_OK);
+                CHECK(moe_run(model.moe));
+                if (set == SWARM_MOE_PORTABLE) {
+                    memcpy(first, c.logits, size);
+                }
+                CHECK(memcmp(first, c.logits, size) == 0);
+                moe_case_close(&c);
+                moe_shut(&model);
+            }
+        }
+        moe_unload(&model);
+    }
+}
+
 TEST(bits_do_not_depend_on_the_crew) {
     struct moe_model model;
     float *first = NULL;

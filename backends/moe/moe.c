@@ -3,7 +3,7 @@
  * moe.c - the public functions of swarm_moe.h; the one file to compile.
  *
  *     moe_json.h, moe_config.h, moe_file.h   the caller's bytes become numbers and tensors
- *     moe_math.h, moe_kernels.h              arithmetic, one order for every sum
+ *     moe_math.h, moe_kernels.h, moe_simd.h  arithmetic, one order for every sum
  *     moe_weights.h, moe_state.h             the model and the state in one block
  *     moe_router.h, moe_forward.h            one tick through the layers
  *     moe_cache.h, moe_sample.h, moe_serve.h pages, tokens, who is in a tick
@@ -25,6 +25,7 @@
 #include "moe_kernels.h"
 #include "moe_sample.h"
 #include "moe_serve.h"
+#include "moe_simd.h"
 #include "moe_state.h"
 #include "moe_weights.h"
 
@@ -179,7 +180,11 @@ static swarm_status build(swarm_moe *moe, struct carver *carver, const swarm_moe
     struct loader loader = {.spec = spec, .moe = moe, .carver = carver, .error = error};
     swarm_status status;
 
-    *moe = (swarm_moe){.model = *spec->model, .spec = *spec, .kernels = &portable_kernels};
+    *moe = (swarm_moe){
+        .model = *spec->model, .spec = *spec, .kernels = kernels_for(spec->instructions)};
+    if (moe->kernels == NULL) {
+        return refuse(error, SWARM_E_UNSUPPORTED, "instructions", "this processor lacks them");
+    }
     status = model_check(&moe->model, error);
     status = status == SWARM_OK ? model_check_experts(&moe->model, error) : status;
     status = status == SWARM_OK ? spec_complete(moe, error) : status;
