@@ -120,7 +120,7 @@ extern "C" {
 #define SWARM_VERSION 0x000100u
 
 /* Version of the event log's contents. Golden hashes change only when this number does. */
-#define SWARM_TRACE_VERSION 1u
+#define SWARM_TRACE_VERSION 2u
 
 /* Off, or for ever: for 64-bit limits and times. */
 #define SWARM_NEVER UINT64_MAX
@@ -261,7 +261,9 @@ typedef struct swarm_result {
     uint64_t size;           /* in bytes */
     uint64_t value;          /* one number of the producer's choice */
     uint64_t digest;         /* of the content, by the producer; 0 when unknown */
-    uint64_t release;        /* the producer's own word, given back with RELEASE */
+    uint64_t release;        /* the producer's own word, given back with RELEASE; never logged */
+    uint64_t key;            /* by which the producer finds the content again in another process;
+                                logged; 0: it cannot */
     uint32_t branch;         /* which way to go on, for conditions */
     uint32_t confidence_ppm; /* 0..1,000,000 */
 } swarm_result;
@@ -655,7 +657,8 @@ SWARM_API swarm_status swarm_run_again(swarm *sw, swarm_run run);
 
 /* Lets go of a run that has ended: its steps, outputs (RELEASE requests follow) and report. BUSY
  * while it goes on, one of its attempts is in flight, a plan for it is open, a worker has posted a
- * step of it that no round has seen, or a round waits for room in the log. STALE. [owner] */
+ * step of it that no round has seen, or a round waits for room in the log. STALE; AGAIN as in
+ * swarm_run_open. [owner] */
 SWARM_API swarm_status swarm_run_forget(swarm *sw, swarm_run run);
 
 /* Raises or lowers a run's caps; what was admitted stays. 0 leaves a cap as it is,
@@ -1382,8 +1385,9 @@ enum {
                                   inflight_max */
     SWARM_EVENT_PLAN = 2,  /* plan version, first ordinal, steps, edges, digest of these and of the
                                   functions in their order, 1 + ordinal of the step that added
-                                  it (0: the owner); STEP and EDGE events follow unless all its
-                                  steps are plain call steps */
+                                  it (0: the owner), repeated edges; unless all its steps are
+                                  plain call steps STEP events follow, each behind the DEMAND that
+                                  it is the first to have, and then EDGE events */
     SWARM_EVENT_STEP = 3,  /* digest of the function's name (0: agent step), demand digest (a range
                                   step: its count), argument, key, priority, order_key, estimate_ns,
                                   flags */
@@ -1399,10 +1403,11 @@ enum {
     SWARM_EVENT_RETRY = 8, /* attempts so far, outcome, time of the next attempt */
     SWARM_EVENT_END = 9,   /* state, minus the reason */
     SWARM_EVENT_GIVE_UP =
-        10, /* attempt number, epoch, minus the reason: the attempt is superseded */
+        10, /* attempt number, epoch, minus the reason, 1 if its START had been taken: the attempt
+               is superseded */
     SWARM_EVENT_FENCED = 11,  /* attempt number, epoch, outcome, input, cached and output tokens,
-                                  cost_nano: a late answer; none within the grace (LOST); given
-                                  up before its START was taken (REFUSED) */
+                                  cost_nano, 1 if it was answered: a late answer; none within the
+                                  grace (LOST); given up before its START was taken (REFUSED) */
     SWARM_EVENT_HOLD = 12,    /* backend id, until_ns: a backend is held */
     SWARM_EVENT_CANCEL = 13,  /* 1 step, 2 subtree, 3 run, 4 agent; its id */
     SWARM_EVENT_CLOSE = 14,   /* 1 when the run was cancelled, else 0 */
@@ -1434,6 +1439,36 @@ enum {
     SWARM_EVENT_GUARD = 39   /* part of an option of the step, then its numbers in the order of
                                   the spec: watch 1 (from idle_timeout_ns), 2 (from size_min); ask 3
                                   (from timeout_ns), 4 (from kind) */
+};
+
+/* Events of the record: what a resume needs besides the decisions. */
+enum {
+    SWARM_EVENT_ROUND = 50, /* a round begins: what follows belongs to it, up to the next one; what
+                                  stands behind its end is the owner's */
+    SWARM_EVENT_COMMAND = 51, /* the owner's: SWARM_COMMAND_*; about the event's run and step */
+    SWARM_EVENT_SETUP = 52,  /* 1 backend, 2 profile, 3 agents, 4 withdrawn agent, 5 permit; its id;
+                                  digest of the name (agents: the profile's id); digest of the
+                                  profile's options, number of agents, capacity of the permit */
+    SWARM_EVENT_DEMAND = 53, /* what the steps with this demand digest require: the digest, agent
+                                  id (0: any), 1 if a skill could not be remembered; the NEEDs
+                                  before it belong to it. None: nothing is required */
+    SWARM_EVENT_NEED = 54,   /* 1 permit, 2 skill; id of the permit, digest of the skill's name;
+                                  units, 0 */
+    SWARM_EVENT_OPTIONS = 55, /* of the STEP before: queue and run timeout + 1, backoff_ns,
+                                  backoff_max_ns, attempts_max, jitter_ppm, payload_size, digest of
+                                  the payload. None: all are default and there is no payload */
+    SWARM_EVENT_RESULT = 56,  /* of the DONE before: value, size, key, branch, confidence_ppm,
+                                  until_ns. None: all are 0 */
+    SWARM_EVENT_CALL = 57     /* a call step came back to the turn, or made the step ready: lineage,
+                                  and 1 + ordinal of the ancestor, of a step without an ordinal */
+};
+
+/* What the owner did: field 0 of SWARM_EVENT_COMMAND. */
+enum {
+    SWARM_COMMAND_AGAIN = 1,       /* swarm_run_again: the next RUN_OPEN is the same run's */
+    SWARM_COMMAND_FORGET_RUN = 2,  /* swarm_run_forget */
+    SWARM_COMMAND_FORGET_STEP = 3, /* swarm_step_forget */
+    SWARM_COMMAND_DRAIN = 4        /* swarm_drain */
 };
 
 /* Events of limits. */

@@ -146,8 +146,15 @@ TEST(plans_larger_than_the_log) {
     for (int k = 0; k < 3; k++) {
         swarm_plan *plan = swarm_plan_open(h.sw, run);
 
-        for (int i = 0; i < 120; i++) {
-            CHECK(swarm_step_add(plan, NULL).id != 0);
+        for (uint64_t i = 0; i < 120; i++) { /* more than 70 bytes each in the log */
+            const swarm_step_spec spec = {.argument = UINT64_MAX,
+                                          .key = UINT64_MAX - i,
+                                          .order_key = UINT64_MAX,
+                                          .estimate_ns = UINT64_MAX,
+                                          .run_timeout_ns = UINT64_MAX / 2,
+                                          .retry = {.backoff_ns = UINT64_MAX / 2}};
+
+            CHECK(swarm_step_add(plan, &spec).id != 0);
         }
         CHECK_EQ(swarm_plan_commit(plan, &error), SWARM_E_FULL);
         check_refused(&error, SWARM_E_FULL, "log_bytes");

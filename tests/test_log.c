@@ -274,7 +274,7 @@ TEST(garbage_of_any_kind) {
 struct tale {
     uint32_t state[TALE_STEPS]; /* as swarm_step_info */
     uint64_t attempts[TALE_STEPS];
-    uint64_t steps, edges, starts, done, fenced, retries, plans, holds, closes, cancels;
+    uint64_t steps, edges, starts, done, fenced, retries, plans, holds, closes, cancels, results;
     uint64_t count[10]; /* ends, by state */
     uint64_t cost, sequence, now_ns, end[7];
     bool ended;
@@ -298,6 +298,10 @@ static void tale_of_attempt(struct tale *tale, const swarm_event *event) {
     case SWARM_EVENT_GIVE_UP:
         CHECK_EQ(tale->state[event->step], SWARM_STEP_RUNNING);
         tale->state[event->step] = SWARM_STEP_HELD;
+        break;
+    case SWARM_EVENT_RESULT: /* behind its answer */
+        CHECK_EQ(tale->state[event->step], SWARM_STEP_RUNNING);
+        tale->results++;
         break;
     case SWARM_EVENT_FENCED:
         tale->cost += event->field[6];
@@ -325,6 +329,11 @@ static void tale_of_step(struct tale *tale, const swarm_event *event) {
         CHECK(event->field[0] < event->step);
         tale->edges++;
         break;
+    case SWARM_EVENT_OPTIONS: /* behind its step */
+        CHECK_EQ(event->step + 1, tale->steps);
+        CHECK_EQ(event->field[1], 91);
+        CHECK_EQ(event->field[4], 2);
+        break;
     case SWARM_EVENT_READY:
         CHECK(tale->state[event->step] < SWARM_STEP_OK);
         CHECK_EQ(event->field[0], tale->sequence++);
@@ -344,7 +353,7 @@ static void tale_of_step(struct tale *tale, const swarm_event *event) {
 
 static void tale_tell(struct tale *tale, const swarm_event *event) {
     CHECK(event->now_ns >= tale->now_ns);
-    CHECK(!tale->ended || event->kind == SWARM_EVENT_FENCED);
+    CHECK(!tale->ended || event->kind == SWARM_EVENT_FENCED || event->kind == SWARM_EVENT_ROUND);
     tale->now_ns = event->now_ns;
     switch (event->kind) {
     case SWARM_EVENT_RUN_OPEN:
@@ -365,6 +374,14 @@ static void tale_tell(struct tale *tale, const swarm_event *event) {
     case SWARM_EVENT_CLOSE:
         tale->closes++;
         break;
+    case SWARM_EVENT_ROUND:
+    case SWARM_EVENT_SETUP:
+        CHECK_EQ(event->run, 0);
+        CHECK_EQ(event->step, SWARM_NEVER);
+        break;
+    case SWARM_EVENT_CALL:
+        CHECK(event->step < TALE_STEPS || event->field[1] != 0);
+        break;
     case SWARM_EVENT_RUN_END:
         memcpy(tale->end, event->field, sizeof tale->end);
         tale->ended = true;
@@ -379,7 +396,7 @@ TEST(the_events_tell_the_whole_story) {
     swarm_run run;
     struct rig *rig = make_log(0, &run);
     swarm_run_report r = rig_report(rig, run);
-    struct tale tale = {{0}, {0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, 0, 0, {0}, false};
+    struct tale tale = {{0}, {0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, 0, 0, {0}, false};
     swarm_log_cursor cursor = {0};
     swarm_event event;
     const uint64_t counts[7] = {r.ok,      r.failed, r.timed_out, r.cancelled,
@@ -401,6 +418,7 @@ TEST(the_events_tell_the_whole_story) {
     CHECK_EQ(tale.holds, 1);
     CHECK_EQ(tale.cancels, 1);
     CHECK_EQ(tale.closes, 1);
+    CHECK(tale.results != 0);
     CHECK_EQ(tale.count[SWARM_STEP_CANCELLED], r.cancelled);
     for (uint64_t key = 100; key < 112; key++) {
         swarm_step step = swarm_step_find(rig->sw, run, key);

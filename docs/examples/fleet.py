@@ -32,7 +32,7 @@ STRUCTS = {}
 Handle = struct("swarm_step", "u64: id")
 Result = struct("swarm_result", """
     pointer: bytes
-    u64: size value digest release
+    u64: size value digest release key
     u32: branch confidence_ppm""")
 Usage = struct("swarm_usage", "u64: input_tokens cached_tokens output_tokens cost_nano")
 Config = struct("swarm_config", """

@@ -96,7 +96,6 @@ static inline bool trace_on_step(struct trace *trace, const swarm_event *event,
     struct trace_step step = {.argument = event->field[2],
                               .creator = trace->creator,
                               .latest = TRACE_NONE,
-                              .edge_first = trace->edge_count,
                               .is_call = event->field[0] != 0};
     if (event->step != trace->step_count) {
         return trace_refuse(trace, error);
@@ -114,17 +113,19 @@ static inline bool trace_on_edge(struct trace *trace, const swarm_event *event,
                                  struct input_error *error) {
     struct input_edge edge = {.to = (uint32_t)event->step, .from = (uint32_t)event->field[0]};
     edge.delay = event->field[1] == 0 ? 0 : event->field[1] - 1;
-    if (event->step >= trace->step_count || event->step + 1 != trace->step_count ||
-        event->field[0] >= TRACE_NONE) {
-        return trace_refuse(trace, error); /* the edges into a step follow it */
+    bool ascends = trace->edge_count == 0 || trace->edges[trace->edge_count - 1].to <= edge.to;
+    if (event->step >= trace->step_count || !ascends || event->field[0] >= TRACE_NONE) {
+        return trace_refuse(trace, error); /* a plan's edges follow its steps, in their order */
     }
     void *room = array_room(trace->edges, trace->edge_count, &trace->edge_room, sizeof edge);
     if (room == NULL) {
         return input_out_of_memory(error, 0);
     }
     trace->edges = room;
+    if (trace->steps[edge.to].edge_count++ == 0) {
+        trace->steps[edge.to].edge_first = trace->edge_count;
+    }
     trace->edges[trace->edge_count++] = edge;
-    trace->steps[edge.to].edge_count += 1;
     return true;
 }
 

@@ -230,6 +230,21 @@ static void round_begin(swarm *sw, uint64_t now_ns) {
     sw->round.arrivals = sort(sw, collect_slots(sw, list));
     sw->round.phase = ROUND_APPLY;
     sw->round.changed = false;
+    sw->round.acted = false;
+    sw->round.marked = false;
+}
+
+/* A worker is not in the log: that it came, and when, is. */
+static void log_call(swarm *sw, uint32_t slot) {
+    const struct graph *graph = &sw->graph;
+    const struct scope *scope = &graph->scopes[graph->scope[slot]];
+    uint64_t ordinal = swarm__graph_ordinal(graph, slot), fields[2] = {0, 0};
+
+    if (ordinal == SWARM_NEVER) {
+        fields[0] = graph->lineage[slot];
+        fields[1] = scope->ordinal + 1;
+    }
+    swarm__log(sw, SWARM_EVENT_CALL, scope->run, ordinal, fields);
 }
 
 /* False when the log has no room for the plan that a call step brought. */
@@ -254,6 +269,7 @@ static bool arrival_one(swarm *sw) {
         return false;
     }
     sw->round.arrivals = item_next(sw, item);
+    log_call(sw, slot);
     if (graph_has(&sw->graph, slot, GRAPH_AGENT)) {
         swarm__woken_push(sw, slot, spoilt);
     } else if (graph_has(&sw->graph, slot, GRAPH_TRACKED)) {
@@ -370,6 +386,16 @@ void swarm__set_aside(swarm *sw, uint32_t demand, uint32_t why) {
     }
 }
 
+/* A drain is in the log where it first keeps a step from being started. */
+static void drain_log(swarm *sw, bool matters) {
+    uint64_t drain = SWARM_COMMAND_DRAIN;
+
+    if (sw->draining && matters && !sw->drain_logged) {
+        sw->drain_logged = true;
+        swarm__log(sw, SWARM_EVENT_COMMAND, NONE32, SWARM_NEVER, &drain);
+    }
+}
+
 /* Starts the next ready step, or sets aside a demand that cannot start. False when none is left. */
 static bool dispatch_one(swarm *sw) {
     struct dispatch *d = &sw->dispatch;
@@ -377,6 +403,7 @@ static bool dispatch_one(swarm *sw) {
     int64_t score = 0;
 
     if (demand == NONE32 || sw->draining) {
+        drain_log(sw, demand != NONE32);
         return false;
     }
     head = d->demands[demand].ready;
@@ -401,12 +428,25 @@ static bool dispatch_one(swarm *sw) {
     return true;
 }
 
+/* Whether something will be applied, or started: then what was set up since the last round goes
+ * into the log before it. */
+static bool has_work(const swarm *sw) {
+    const struct round *round = &sw->round;
+
+    return round->woken_first != NONE32 || round->arrivals != NONE32 || round->sweep != NONE32 ||
+           round->commands != NONE32 || timer_is_due(sw) ||
+           (sw->dispatch.demands_ready != NONE32 && !sw->draining);
+}
+
 enum { DONE, NO_ROOM, THROUGH };
 
 /* One operation, in the order of the kinds. */
 static int operation(swarm *sw) {
     struct round *round = &sw->round;
 
+    if (has_work(sw) && swarm__setup_log(sw)) {
+        return DONE;
+    }
     if (round->woken_first != NONE32) {
         swarm__woken_one(sw);
     } else if (round->arrivals != NONE32) {
@@ -421,11 +461,24 @@ static int operation(swarm *sw) {
         timer_one(sw);
     } else if (round->commands != NONE32) {
         swarm__command_one(sw);
-    } else if (!swarm__scopes_collect(sw) && !dispatch_one(sw)) {
+    } else if (swarm__scopes_collect(sw) || dispatch_one(sw)) {
+        round->changed = true;
+        return DONE;
+    } else {
         return THROUGH;
     }
     round->changed = true;
+    round->acted = true;
     return DONE;
+}
+
+/* A round that changed something is in the log, also when no event says what: a resume goes through
+ * the same rounds. */
+static void round_through(swarm *sw) {
+    if (sw->round.acted && sw->log.enabled) {
+        swarm__log_round(sw);
+    }
+    sw->round.phase = ROUND_CLOSE;
 }
 
 static void round_end(swarm *sw) {
@@ -461,7 +514,7 @@ swarm_status swarm_advance(swarm *sw, uint64_t now_ns, bool *out_changed) {
             return SWARM_E_AGAIN;
         }
         if (what == THROUGH) {
-            sw->round.phase = ROUND_CLOSE;
+            round_through(sw);
         }
     }
     if (!swarm__log_close(&sw->log)) {

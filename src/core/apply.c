@@ -9,41 +9,6 @@
 #include "charge.h"
 #include "guard.h"
 
-#define PLAN_EVENTS_BYTES 2u * LOG_EVENT_MAX
-
-static struct tracked *tracked_at(const swarm_plan *plan, uint32_t slot) {
-    struct graph *graph = plan->graph.graph;
-
-    return graph_has(graph, slot, GRAPH_TRACKED)
-               ? &plan->sw->dispatch.tracked[tracked_of(graph, slot)]
-               : NULL;
-}
-
-/* Edges whose rules the log will tell. */
-static uint32_t rules_count(const swarm_plan *plan) {
-    const struct dispatch *d = &plan->sw->dispatch;
-    uint32_t count = 0;
-
-    for (uint32_t at = plan->delays; at != NONE32; at = d->delays[at].next) {
-        count += (d->delays[at].rules & EDGE_RULES) != 0;
-    }
-    return count;
-}
-
-/* Whether the log has room for the plan's events. */
-bool swarm__plan_room(swarm_plan *plan, bool *out_never) {
-    uint64_t bytes = PLAN_EVENTS_BYTES;
-
-    if (plan->graph.tracked != 0) {
-        bytes += (uint64_t)plan->graph.count * LOG_EVENT_MAX +
-                 (uint64_t)plan->graph.edges * LOG_EDGE_MAX +
-                 (uint64_t)plan->guards * GUARD_EVENTS * LOG_EVENT_MAX;
-        bytes += (uint64_t)swarm__shapes_count(plan) * SHAPE_EVENTS * LOG_EVENT_MAX;
-        bytes += (uint64_t)rules_count(plan) * LOG_EVENT_MAX;
-    }
-    return swarm__log_reserve_bytes(&plan->sw->log, plan->sw->now_ns, bytes, out_never);
-}
-
 /* For what concerns the plan as a whole, no single operation. */
 static void refuse(swarm_plan *plan, swarm_status status, const char *text) {
     swarm__graph_plan_fail(&plan->graph, status, text);
@@ -74,7 +39,7 @@ static bool inputs_fit(swarm_plan *plan) {
 
     for (uint32_t slot = NONE32;
          plan->readers != 0 && swarm__graph_plan_step(&plan->graph, &slot);) {
-        const struct tracked *step = tracked_at(plan, slot);
+        const struct tracked *step = plan_tracked(plan, slot);
         uint32_t cursor = NONE32, from;
         bool delayed;
 
@@ -93,7 +58,7 @@ static bool inputs_fit(swarm_plan *plan) {
 /* Takes the keys of the plan's steps up to `end` out of the table. */
 static void keys_remove(swarm_plan *plan, uint32_t end) {
     for (uint32_t slot = NONE32; swarm__graph_plan_step(&plan->graph, &slot) && slot != end;) {
-        const struct tracked *step = tracked_at(plan, slot);
+        const struct tracked *step = plan_tracked(plan, slot);
 
         if (step != NULL && step->key != 0) {
             key_remove(&plan->sw->dispatch, tracked_of(plan->graph.graph, slot));
@@ -117,7 +82,7 @@ static bool keys_insert(swarm_plan *plan) {
     struct dispatch *d = &plan->sw->dispatch;
 
     for (uint32_t slot = NONE32; swarm__graph_plan_step(&plan->graph, &slot);) {
-        const struct tracked *step = tracked_at(plan, slot);
+        const struct tracked *step = plan_tracked(plan, slot);
         uint32_t other;
 
         if (step == NULL || step->key == 0) {
@@ -242,85 +207,19 @@ static void input_append(struct dispatch *d, struct tracked *step, uint32_t from
     swarm__graph_ref(d->graph, from);
 }
 
-/* The ordinal that a step has, or gets with this plan, whose first one gets `first`. */
-static uint64_t ordinal_of(const swarm_plan *plan, uint32_t slot, uint64_t first) {
-    const struct graph *graph = plan->graph.graph;
-
-    if (plan->graph.is_static) {
-        return first + (slot - plan->graph.first);
-    }
-    return graph_has(graph, slot, GRAPH_STAGED) ? first + graph->lineage[slot]
-                                                : swarm__graph_ordinal(graph, slot);
-}
-
-static void log_step(swarm *sw, const swarm_plan *plan, uint32_t slot, uint64_t ordinal) {
-    const struct tracked *step = tracked_at(plan, slot);
-    uint32_t kind = ATOMIC_LOAD(&sw->graph.kind[slot], relaxed);
-    uint64_t fields[8] = {0};
-
-    if (step == NULL || step->demand == NONE32) {
-        fields[0] = sw->function_names[kind_function(kind)];
-        fields[2] = step == NULL ? sw->graph.argument[slot] : step->argument;
-        if ((kind_flags(kind) & GRAPH_RANGE) !=
-            0) { /* its argument is a place, which is nobody's */
-            fields[1] = sw->graph.ranges[fields[2]].count;
-            fields[2] = sw->graph.ranges[fields[2]].first;
-        }
-    } else {
-        fields[1] = sw->dispatch.demands[step->demand].digest;
-        fields[2] = step->argument;
-        fields[5] = step->order_key;
-    }
-    if (step != NULL) {
-        fields[3] = step->key;
-        fields[4] = step->priority;
-        fields[6] = step->estimate_ns;
-        fields[7] = step->flags;
-    }
-    swarm__log(sw, SWARM_EVENT_STEP, plan->run, ordinal, fields);
-}
-
-/* The record of a marked edge of this plan, or null. */
-static const struct delay *record_of(const swarm_plan *plan, uint32_t from, uint32_t to) {
-    const struct dispatch *d = &plan->sw->dispatch;
-    uint32_t list = tracked_at(plan, from)->delays_first;
-    uint32_t delay = swarm__delay_find(d, list, tracked_at(plan, to)->ordinal);
-
-    return delay == NONE32 ? NULL : &d->delays[delay];
-}
-
-static void log_edge(const swarm_plan *plan, const struct delay *edge, uint64_t from, uint64_t to) {
-    bool timed = edge != NULL && (edge->rules & EDGE_TIMED) != 0;
-    uint64_t fields[6] = {from, timed ? 1 + edge->delay_ns : 0};
-
-    swarm__log(plan->sw, SWARM_EVENT_EDGE, plan->run, to, fields);
-    if (edge != NULL && (edge->rules & EDGE_RULES) != 0) {
-        fields[1] = edge_kind(edge);
-        fields[2] = edge_when(edge);
-        fields[3] = edge->value;
-        fields[4] = edge_on_failure(edge);
-        fields[5] = edge_on_skip(edge);
-        swarm__log(plan->sw, SWARM_EVENT_EDGE_RULE, plan->run, to, fields);
-    }
-}
-
-/* The step's edges: into its list of inputs, and into the log. */
-static void step_edges(const swarm_plan *plan, uint32_t slot, uint64_t first) {
+/* A step that reads them lists its inputs. */
+static void step_inputs(const swarm_plan *plan, uint32_t slot) {
     swarm *sw = plan->sw;
-    struct tracked *step = tracked_at(plan, slot);
+    struct tracked *step = plan_tracked(plan, slot);
     bool reads = step != NULL && (step->flags & SWARM_STEP_INPUTS) != 0;
     bool reads_all = reads && swarm__step_joins(&sw->dispatch, tracked_of(&sw->graph, slot));
     uint32_t cursor = NONE32, from, last = NONE32;
     bool marked;
 
-    while ((reads || sw->log.enabled) &&
-           swarm__graph_plan_incoming(&plan->graph, slot, &cursor, &from, &marked)) {
-        const struct delay *edge = marked ? record_of(plan, from, slot) : NULL;
+    while (reads && swarm__graph_plan_incoming(&plan->graph, slot, &cursor, &from, &marked)) {
+        const struct delay *edge = marked ? swarm__plan_mark(plan, from, slot) : NULL;
 
-        if (sw->log.enabled) {
-            log_edge(plan, edge, ordinal_of(plan, from, first), ordinal_of(plan, slot, first));
-        }
-        if (reads_all || (reads && (edge == NULL || edge_kind(edge) == SWARM_EDGE_DATA))) {
+        if (reads_all || edge == NULL || edge_kind(edge) == SWARM_EDGE_DATA) {
             input_append(&sw->dispatch, step, from, &last);
         }
     }
@@ -335,7 +234,7 @@ static void steps_enter(swarm_plan *plan) {
     uint32_t from = NONE32, to = NONE32; /* the last demand that was private, and what it became */
 
     for (uint32_t slot = NONE32; swarm__graph_plan_step(&plan->graph, &slot); ordinal++) {
-        struct tracked *step = tracked_at(plan, slot);
+        struct tracked *step = plan_tracked(plan, slot);
         uint32_t tracked;
 
         if (step == NULL) {
@@ -354,32 +253,6 @@ static void steps_enter(swarm_plan *plan) {
         heap_node_init(d->ready_nodes, tracked);
         heap_node_init(d->timer_nodes, tracked);
         run_append(d, run, tracked);
-    }
-}
-
-static void log_plan(swarm_plan *plan, uint64_t first) {
-    swarm *sw = plan->sw;
-    struct run *run = &sw->dispatch.runs[plan->run];
-    uint64_t creator = sw->graph.scopes[plan->graph.scope].ordinal + 1; /* NEVER becomes 0 */
-    uint32_t edges = plan->graph.edges - plan->graph.repeated;
-    uint64_t fields[6] = {run->report.plan_version, first, plan->graph.count, edges, 0, creator};
-
-    fields[4] = hash_mix64(hash_mix64(first, plan->graph.count), edges);
-    for (uint32_t slot = NONE32; swarm__graph_plan_step(&plan->graph, &slot);) {
-        uint32_t kind = ATOMIC_LOAD(&sw->graph.kind[slot], relaxed);
-
-        fields[4] = hash_mix64(fields[4], (kind_flags(kind) & GRAPH_AGENT) != 0
-                                              ? 0
-                                              : sw->function_names[kind_function(kind)]);
-    }
-    swarm__log(sw, SWARM_EVENT_PLAN, plan->run, SWARM_NEVER, fields);
-    for (uint32_t slot = NONE32;
-         plan->graph.tracked != 0 && swarm__graph_plan_step(&plan->graph, &slot);) {
-        log_step(sw, plan, slot, ordinal_of(plan, slot, first));
-        if (tracked_at(plan, slot) != NULL) {
-            swarm__guard_log(sw, tracked_at(plan, slot), ordinal_of(plan, slot, first));
-        }
-        step_edges(plan, slot, first);
     }
 }
 
@@ -430,8 +303,12 @@ swarm_status swarm__plan_apply(swarm_plan *plan, swarm_error *out_error) {
     run->report.start_ns = run->started ? run->report.start_ns : sw->now_ns;
     run->started = true;
     run->ordinal_next += plan->graph.count;
-    log_plan(plan, first);
+    swarm__plan_log(plan, first);
     swarm__shapes_enter(plan);
+    for (uint32_t slot = NONE32;
+         plan->readers != 0 && swarm__graph_plan_step(&plan->graph, &slot);) {
+        step_inputs(plan, slot);
+    }
     swarm__graph_plan_link(&plan->graph, first);
     swarm__shapes_link(plan);
     start_steps(plan);

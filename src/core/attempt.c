@@ -98,7 +98,8 @@ void swarm__attempt_start(swarm *sw, uint32_t tracked, uint32_t agent, int64_t s
     }
 }
 
-static void log_answer(swarm *sw, uint32_t kind, const struct attempt *attempt) {
+/* `by_backend` says that it came, and was not made up for one that did not. */
+static void log_answer(swarm *sw, uint32_t kind, const struct attempt *attempt, bool by_backend) {
     const swarm_completion *answer = &attempt->answer;
     uint64_t fields[8] = {attempt->number,
                           attempt->epoch,
@@ -109,7 +110,26 @@ static void log_answer(swarm *sw, uint32_t kind, const struct attempt *attempt) 
                           answer->usage.cost_nano,
                           answer->result.digest};
 
+    if (kind == SWARM_EVENT_FENCED) {
+        fields[7] = by_backend;
+    }
     swarm__log(sw, kind, attempt->run, attempt->ordinal, fields);
+}
+
+/* What else an answer said: the next event, unless it said nothing else. */
+static void log_result(swarm *sw, const struct attempt *attempt) {
+    const swarm_completion *answer = &attempt->answer;
+    const swarm_result *result = &answer->result;
+    uint64_t fields[6] = {result->value,  result->size,           result->key,
+                          result->branch, result->confidence_ppm, answer->until_ns};
+    uint64_t any = 0;
+
+    for (uint32_t i = 0; i < 6; i++) {
+        any |= fields[i];
+    }
+    if (any != 0) {
+        swarm__log(sw, SWARM_EVENT_RESULT, attempt->run, attempt->ordinal, fields);
+    }
 }
 
 static void add_usage(swarm_usage *sum, const swarm_usage *usage) {
@@ -274,9 +294,10 @@ void swarm__attempt_answered(swarm *sw, uint32_t index) {
     if (attempt->tracked == NONE32) {
         run->late--;
         run->report.fenced++;
-        log_answer(sw, SWARM_EVENT_FENCED, attempt);
+        log_answer(sw, SWARM_EVENT_FENCED, attempt, true);
     } else {
-        log_answer(sw, SWARM_EVENT_DONE, attempt);
+        log_answer(sw, SWARM_EVENT_DONE, attempt, true);
+        log_result(sw, attempt);
         step_answered(sw, attempt->tracked, attempt);
     }
     settle(sw, index);
@@ -289,7 +310,8 @@ void swarm__attempt_give_up(swarm *sw, uint32_t tracked, swarm_status reason) {
     struct tracked *step = &d->tracked[tracked];
     uint32_t index = step->attempt;
     struct attempt *attempt = &d->attempts[index];
-    uint64_t fields[3] = {attempt->number, attempt->epoch, (uint64_t)(-(int64_t)reason)};
+    bool was_taken = attempt_state(d, index) != ATTEMPT_QUEUED;
+    uint64_t fields[4] = {attempt->number, attempt->epoch, (uint64_t)(-(int64_t)reason), was_taken};
 
     swarm__log(sw, SWARM_EVENT_GIVE_UP, step->run, step->ordinal, fields);
     timer_disarm(d, tracked);
@@ -298,11 +320,11 @@ void swarm__attempt_give_up(swarm *sw, uint32_t tracked, swarm_status reason) {
     attempt->tracked = NONE32;
     d->runs[step->run].inflight--;
     swarm__demand_wake(d, wait_of_run(d, step->run));
-    if (attempt_state(d, index) == ATTEMPT_QUEUED) {
+    if (!was_taken) {
         const swarm_completion nothing = {.outcome = SWARM_OUTCOME_REFUSED};
 
         attempt->answer = nothing;
-        log_answer(sw, SWARM_EVENT_FENCED, attempt); /* the agent is free again */
+        log_answer(sw, SWARM_EVENT_FENCED, attempt, false); /* the agent is free again */
         settle(sw, index); /* still in the queue: freed when it leaves that */
         return;
     }
@@ -329,7 +351,7 @@ void swarm__attempt_grace_over(swarm *sw, uint32_t index) {
     attempt->answer = nothing;
     d->runs[attempt->run].late--;
     d->runs[attempt->run].report.fenced++;
-    log_answer(sw, SWARM_EVENT_FENCED, attempt);
+    log_answer(sw, SWARM_EVENT_FENCED, attempt, false);
     wants = attempt->wants & ATTEMPT_WANTS_CANCEL; /* not taken yet: the backend must still hear */
     settle(sw, index);
     attempt->wants |= wants;

@@ -17,6 +17,8 @@
  *     charge.c    budgets: what an attempt reserves, and its settlement
  *     plan.c      plans: filling them
  *     apply.c     plans: admitting and applying them
+ *     planlog.c   plans: what they are in the log
+ *     setuplog.c  what was set up, in the log
  *     call.c      what a running call step sees, and its return
  *     run.c       runs: opening to forgetting
  *     setup.c     configuration, memory, backends, profiles, agents, permits, functions
@@ -43,6 +45,7 @@
 #include "../dispatch/permit.h"
 #include "../dispatch/retry.h"
 #include "../dispatch/run.h"
+#include "../dispatch/skill.h"
 #include "../record/log.h"
 
 #define ROUND_EVENTS 8u
@@ -74,6 +77,7 @@ struct swarm_plan {
     uint32_t guards;  /* steps with options that watch over their attempts */
     uint32_t shapes;  /* the last of its ring of shapes, or NONE32 */
     bool open;
+    bool has_room; /* the log has room for its events */
 };
 
 enum { CANCEL_STEP = 1, CANCEL_SUBTREE = 2, CANCEL_RUN = 3, CANCEL_AGENT = 4 };
@@ -101,6 +105,8 @@ struct round {
     uint64_t held_frame;
     uint64_t number;
     bool changed;
+    bool acted;      /* something was applied, so that the round is in the log */
+    bool marked;     /* it is */
     bool released;   /* call steps were handed to workers since virtual time last saw them quiet */
     bool runs_quiet; /* some run's `quiet` is set */
 };
@@ -110,6 +116,12 @@ struct drive_thread {
     swarm *sw;
     uint64_t id;    /* the host's */
     uint32_t index; /* of the worker */
+};
+
+/* How much of what was set up is in the log. */
+struct setup_logged {
+    uint32_t backends, profiles, agents, permits;
+    uint32_t withdrawals; /* agents that were withdrawn and whose event is still to come */
 };
 
 /* What swarm_stats_get reads: written at the end of each round. */
@@ -152,13 +164,25 @@ struct swarm {
     struct park_host bell_host;
     swarm_error fault;
     uint64_t *function_names;
+    uint64_t plans_logged; /* walks over plans: stamps their demands */
+    struct setup_logged logged;
     atomic_u32 functions_count; /* any thread reads it, the turn adds */
     uint32_t scopes_free;       /* pooled scopes, by scope.next */
     uint32_t scopes_fresh;
     bool draining;
+    bool drain_logged;
     bool driving; /* in a drive: another one inside it is refused */
     uint64_t memory;
 };
+
+/* The record of a step of the plan, or null. */
+static inline struct tracked *plan_tracked(const swarm_plan *plan, uint32_t slot) {
+    struct graph *graph = plan->graph.graph;
+
+    return graph_has(graph, slot, GRAPH_TRACKED)
+               ? &plan->sw->dispatch.tracked[tracked_of(graph, slot)]
+               : NULL;
+}
 
 /* ---- turn.c */
 
@@ -175,6 +199,11 @@ void swarm__signal_quiet(swarm *sw);
 /* Writes an event of a run (an index; NONE32: of the swarm) into the room that the operation has
  * reserved. Costs a look when there is no log. */
 void swarm__log(swarm *sw, uint32_t kind, uint32_t run, uint64_t step, const uint64_t *fields);
+/* The bytes that it would take. */
+uint32_t swarm__log_size(const swarm *sw, uint32_t kind, uint32_t run, uint64_t step,
+                         const uint64_t *fields);
+/* Says in the log that a round begins, unless it does already. */
+void swarm__log_round(swarm *sw);
 /* A step became ready: it is dealt with behind those that became ready before. */
 void swarm__woken_push(swarm *sw, uint32_t slot, bool poisoned);
 /* Deals with the first of them: ends it, queues it, or holds it for the workers. */
@@ -321,8 +350,6 @@ void swarm__plan_undo(swarm_plan *plan);
 void swarm__demand_let_go(struct dispatch *d, uint32_t demand);
 /* The record of a step that is not there after all goes back, with all that it holds. */
 void swarm__record_give(struct dispatch *d, uint32_t tracked);
-/* Whether the log has room for the plan's events; *out_never: not even when it is empty. */
-bool swarm__plan_room(swarm_plan *plan, bool *out_never);
 /* The record of a call step's plan goes back. A hook of the graph. */
 void swarm__plan_done(void *sw, struct swarm_plan *plan);
 
@@ -366,5 +393,7 @@ void swarm__set_aside(swarm *sw, uint32_t demand, uint32_t why);
 uint32_t swarm__take(swarm *sw, swarm_request *requests, uint32_t max, bool with_asks);
 /* Whether a round would find something to do, whatever the time. */
 bool swarm__round_pending(const swarm *sw);
+
+#include "trace.h"
 
 #endif

@@ -11,9 +11,6 @@
 
 #include <string.h>
 
-#define BACKOFF_NS UINT64_C(1000000000)
-#define BACKOFF_MAX_NS UINT64_C(60000000000)
-
 static bool plan_is_of_owner(const swarm_plan *plan) {
     return plan->graph.caller == NONE32;
 }
@@ -41,6 +38,7 @@ static void plan_begin(swarm *sw, swarm_plan *plan, uint32_t run, uint32_t scope
     plan->readers = 0;
     plan->guards = 0;
     plan->value = 0;
+    plan->has_room = false;
     plan->open = true;
     swarm__graph_plan_open(&sw->graph, &plan->graph, scope, is_static);
 }

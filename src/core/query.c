@@ -85,6 +85,7 @@ swarm_step swarm_step_find(swarm *sw, swarm_run handle, uint64_t key) {
 swarm_status swarm_step_forget(swarm *sw, swarm_step step) {
     uint32_t slot;
     swarm_status status = step_check(sw, step, &slot);
+    uint64_t forget = SWARM_COMMAND_FORGET_STEP;
     bool last;
 
     if (status != SWARM_OK) {
@@ -98,6 +99,12 @@ swarm_status swarm_step_forget(swarm *sw, swarm_step step) {
     }
     if (!graph_let_go(&sw->graph, slot, &last)) {
         return SWARM_E_STALE; /* detached, or forgotten before */
+    }
+    /* Without room it is not in the log: a resumed swarm keeps the step as long as its run. */
+    if (swarm__graph_ordinal(&sw->graph, slot) != SWARM_NEVER &&
+        swarm__log_reserve(&sw->log, sw->now_ns, 2)) {
+        swarm__log(sw, SWARM_EVENT_COMMAND, sw->graph.scopes[sw->graph.scope[slot]].run,
+                   swarm__graph_ordinal(&sw->graph, slot), &forget);
     }
     if (last) {
         swarm__step_recycle(sw, slot);

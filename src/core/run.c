@@ -211,6 +211,7 @@ swarm_status swarm_run_again(swarm *sw, swarm_run handle) {
     uint32_t index, cursor = NONE32, slot;
     swarm_status status = run_check(sw, handle, &index);
     struct run *run;
+    uint64_t again = SWARM_COMMAND_AGAIN;
     swarm_run_report before;
 
     if (status != SWARM_OK) {
@@ -227,6 +228,7 @@ swarm_status swarm_run_again(swarm *sw, swarm_run handle) {
         return SWARM_E_AGAIN;
     }
     before = run->report;
+    swarm__log(sw, SWARM_EVENT_COMMAND, index, SWARM_NEVER, &again);
     run_begin(sw, index);
     run->report.steps = before.steps;
     run->report.edges = before.edges;
@@ -292,6 +294,7 @@ static void forget_growing(swarm *sw, uint32_t index) {
 swarm_status swarm_run_forget(swarm *sw, swarm_run handle) {
     uint32_t index;
     swarm_status status = run_check(sw, handle, &index);
+    uint64_t forget = SWARM_COMMAND_FORGET_RUN;
     struct run *run;
 
     if (status != SWARM_OK) {
@@ -303,6 +306,10 @@ swarm_status swarm_run_forget(swarm *sw, swarm_run handle) {
         (sw->plans[sw->config.plans_max].open && sw->plans[sw->config.plans_max].run == index)) {
         return SWARM_E_BUSY;
     }
+    if (!swarm__owner_may_log(sw)) {
+        return SWARM_E_AGAIN;
+    }
+    swarm__log(sw, SWARM_EVENT_COMMAND, index, SWARM_NEVER, &forget);
     if ((run->flags & SWARM_RUN_GROWING) != 0) {
         forget_growing(sw, index);
     } else {

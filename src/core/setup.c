@@ -467,6 +467,7 @@ swarm_status swarm_agent_withdraw(swarm *sw, swarm_agent agent) {
     if (!agent_exists(&sw->dispatch, agent.id)) {
         return SWARM_E_STALE;
     }
+    sw->logged.withdrawals += !sw->dispatch.agents[agent.id - 1].withdrawn;
     swarm__agent_withdraw(&sw->dispatch, (uint32_t)agent.id - 1);
     agents_changed(&sw->dispatch, (uint32_t)agent.id - 1);
     return SWARM_OK;

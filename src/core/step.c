@@ -12,7 +12,7 @@
 static uint32_t fields_of(uint32_t kind) {
     static const unsigned char count[] = {
         [SWARM_EVENT_RUN_OPEN] = 8,
-        [SWARM_EVENT_PLAN] = 6,
+        [SWARM_EVENT_PLAN] = 7,
         [SWARM_EVENT_STEP] = 8,
         [SWARM_EVENT_EDGE] = 2,
         [SWARM_EVENT_READY] = 1,
@@ -20,8 +20,8 @@ static uint32_t fields_of(uint32_t kind) {
         [SWARM_EVENT_DONE] = 8,
         [SWARM_EVENT_RETRY] = 3,
         [SWARM_EVENT_END] = 2,
-        [SWARM_EVENT_GIVE_UP] = 3,
-        [SWARM_EVENT_FENCED] = 7,
+        [SWARM_EVENT_GIVE_UP] = 4,
+        [SWARM_EVENT_FENCED] = 8,
         [SWARM_EVENT_HOLD] = 2,
         [SWARM_EVENT_CANCEL] = 2,
         [SWARM_EVENT_CLOSE] = 1,
@@ -47,10 +47,35 @@ static uint32_t fields_of(uint32_t kind) {
         [SWARM_EVENT_SETTLE] = 8,
         [SWARM_EVENT_LACK] = 5,
         [SWARM_EVENT_BUDGET_CLOSE] = 1,
+        /* of the record */
+        [SWARM_EVENT_COMMAND] = 1,
+        [SWARM_EVENT_SETUP] = 4,
+        [SWARM_EVENT_DEMAND] = 3,
+        [SWARM_EVENT_NEED] = 3,
+        [SWARM_EVENT_OPTIONS] = 8,
+        [SWARM_EVENT_RESULT] = 6,
+        [SWARM_EVENT_CALL] = 2,
     };
 
-    SWARM_ASSERT(kind < sizeof count && count[kind] != 0);
-    return count[kind];
+    SWARM_ASSERT(kind < sizeof count);
+    return kind < sizeof count ? count[kind] : 0;
+}
+
+uint32_t swarm__log_size(const swarm *sw, uint32_t kind, uint32_t run, uint64_t step,
+                         const uint64_t *fields) {
+    struct log_head head = {0, step, kind, fields_of(kind)};
+
+    head.run = run == NONE32 ? 0 : sw->dispatch.runs[run].number;
+    return swarm__log_event_size(&head, fields);
+}
+
+void swarm__log_round(swarm *sw) {
+    const struct log_head head = {0, SWARM_NEVER, SWARM_EVENT_ROUND, 0};
+
+    if (!sw->round.marked && sw->round.phase == ROUND_APPLY) {
+        sw->round.marked = true;
+        swarm__log_event(&sw->log, NULL, &head, NULL);
+    }
 }
 
 /* Writes an event of a run, or, with NONE32, of the swarm. */
@@ -60,6 +85,7 @@ void swarm__log(swarm *sw, uint32_t kind, uint32_t run, uint64_t step, const uin
     if (!sw->log.enabled) {
         return;
     }
+    swarm__log_round(sw);
     head.run = run == NONE32 ? 0 : sw->dispatch.runs[run].number;
     swarm__log_event(&sw->log, run == NONE32 ? NULL : &sw->streams[run], &head, fields);
 }

@@ -10,6 +10,9 @@
 #include "../base/random.h"
 #include "table.h"
 
+#define BACKOFF_NS UINT64_C(1000000000) /* defaults */
+#define BACKOFF_MAX_NS UINT64_C(60000000000)
+
 /* Named streams of a run's seed. */
 enum { STREAM_JITTER = 1 };
 

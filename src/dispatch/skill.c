@@ -110,3 +110,20 @@ swarm_status swarm__skills_name(struct dispatch *d, const swarm_profile_spec *sp
     SWARM_ASSERT(d->skills_count <= d->config->skills_max);
     return SWARM_OK;
 }
+
+uint64_t swarm__skill_above(const struct dispatch *d, const struct skill_set *set, uint64_t name) {
+    uint64_t next = 0;
+
+    for (uint32_t word = 0; word < SKILL_WORDS; word++) {
+        uint32_t at = 64 * word;
+
+        for (uint64_t bits = set->word[word]; bits != 0; bits >>= 1, at++) {
+            /* Relaxed, as above: a place of a set is filled. */
+            uint64_t there = (bits & 1u) != 0 ? ATOMIC_LOAD(&d->skills[at], relaxed) : 0;
+
+            next = there > name && (next == 0 || there < next) ? there : next;
+        }
+    }
+    SWARM_ASSERT(next == 0 || next > name);
+    return next;
+}

@@ -25,4 +25,8 @@ uint32_t swarm__skill_wish(struct dispatch *d, uint64_t name);
 swarm_status swarm__skills_name(struct dispatch *d, const swarm_profile_spec *spec,
                                 struct skill_set *out_set);
 
+/* The name of the set that follows this one in the order of their digests, or 0; 0 asks for the
+ * first. Sets are small: each name costs a look at the whole set. */
+uint64_t swarm__skill_above(const struct dispatch *d, const struct skill_set *set, uint64_t name);
+
 #endif

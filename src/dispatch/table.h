@@ -121,6 +121,7 @@ struct demand {
     uint32_t chain;      /* hash chain */
     uint32_t list;       /* waiting list it is on, or NONE32 */
     uint32_t next, previous;
+    uint64_t logged;    /* the walk over a plan that it was last written for */
     bool unknown_skill; /* requires a skill that could not be remembered */
     bool interned;
 };
@@ -142,6 +143,7 @@ struct agent {
     uint32_t profile;
     uint32_t inflight;
     bool withdrawn;
+    bool withdrawn_logged;
 };
 
 struct permit {

@@ -145,6 +145,26 @@ static unsigned char *put_varint(unsigned char *at, uint64_t value) {
     return at;
 }
 
+static uint32_t varint_size(uint64_t value) {
+    uint32_t size = 1;
+
+    for (; value >= 0x80; value >>= 7) {
+        size++;
+    }
+    return size;
+}
+
+uint32_t swarm__log_event_size(const struct log_head *head, const uint64_t *fields) {
+    uint32_t size = 1 + varint_size(head->kind) + varint_size(head->run);
+
+    SWARM_ASSERT(head->count <= LOG_FIELDS_MAX);
+    size += varint_size(head->step + 1);
+    for (uint32_t i = 0; i < head->count; i++) {
+        size += varint_size(fields[i]);
+    }
+    return size;
+}
+
 /* Its bytes behind `at`, which has room for LOG_EVENT_MAX; the end. */
 static unsigned char *put_event(unsigned char *at, const struct log_head *head,
                                 const uint64_t *fields) {

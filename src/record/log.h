@@ -27,7 +27,6 @@
 
 #define LOG_HEADER 32u
 #define LOG_EVENT_MAX 104u /* length, kind, run, step and 8 fields, as varints */
-#define LOG_EDGE_MAX 32u   /* an EDGE event */
 #define LOG_FIELDS_MAX 8u
 #define LOG_MAGIC "SWL1"
 
@@ -72,6 +71,8 @@ bool swarm__log_reserve(struct log *log, uint64_t now_ns, uint32_t events);
 /* The same for a plan: this many bytes of events in a row. *out_never: not even an empty ring. */
 bool swarm__log_reserve_bytes(struct log *log, uint64_t now_ns, uint64_t bytes, bool *out_never);
 
+/* The bytes of an event. */
+uint32_t swarm__log_event_size(const struct log_head *head, const uint64_t *fields);
 /* Writes an event of the reserved time; a stream of null is for events of no run. */
 void swarm__log_event(struct log *log, struct log_stream *stream, const struct log_head *head,
                       const uint64_t *fields);
