@@ -578,6 +578,56 @@ SWARM_API swarm_status swarm_budget_close(swarm *sw, swarm_budget budget);
 SWARM_API swarm_status swarm_budget_get(swarm *sw, swarm_budget budget,
                                         swarm_budget_info *out_info);
 
+/* What a rate counts. Requests count when they are started. Tokens are taken by what the step's
+ * charge reserves (0 without one) or its need says, and set right by the usage reported: what was
+ * not used comes back, what was used beyond is owed. */
+enum {
+    SWARM_MEASURE_REQUESTS = 0, /* attempts; a REFUSED one comes back */
+    SWARM_MEASURE_INPUT = 1,    /* input tokens */
+    SWARM_MEASURE_OUTPUT = 2,   /* output tokens */
+    SWARM_MEASURE_TOKENS = 3    /* both */
+};
+
+/* A semaphore (capacity) or a rate (units), with options. */
+typedef struct swarm_limit_spec {
+    const char *name;         /* unique among permits; digested */
+    swarm_backend_id backend; /* every attempt that goes there needs it, one unit of a semaphore;
+                                 null: steps name it in `needs` */
+    uint64_t capacity;        /* a semaphore's units */
+    uint64_t units;           /* a rate's units that flow in during each period */
+    uint64_t period_ns;       /* default 60 s */
+    uint64_t burst;           /* most units that gather; it begins full; default `units` */
+    uint32_t measure;         /* SWARM_MEASURE_*, of a rate */
+    uint32_t bypass_max;      /* a step that was overtaken so often at this permit, by steps that
+                                 would go after it, is overtaken no more; default never */
+} swarm_limit_spec;
+
+/* Adds a permit with options: RPM and TPM limits of an account are two rates of its backend. A rate
+ * is exact: in t ns there flow units * t / period_ns, never rounded. A step that reserves more than
+ * `burst` of a backend's rate can't be done there (NO_AGENT if nowhere). Null handle: as for
+ * swarm_permit_add; INVALID for neither or both of capacity and units, OVERFLOW for a burst or
+ * period too large, STALE backend. [owner] */
+SWARM_API swarm_permit swarm_limit_add(swarm *sw, const swarm_limit_spec *spec);
+
+/* How a backend's limit of attempts in flight is found by trying. */
+typedef struct swarm_governor_spec {
+    uint64_t confirm_ns; /* a start that was not turned away for so long was accepted; default
+                            100 ms; 1 will do for a mock that refuses at once */
+    uint64_t hold_ns;    /* how long the backend rests at least; default 3 s */
+    uint64_t cut_ns;     /* time between two cuts of the window; default 5 s */
+    uint32_t first;      /* window at the beginning, at most 2^20; default 8 */
+    uint32_t most;       /* largest window, at most 2^20, which is the default */
+    uint32_t probes_max; /* starts not yet accepted, before the first is turned away; default 2 */
+    uint32_t reserved;   /* 0 */
+} swarm_governor_spec;
+
+/* Switches the governor of a backend on, anew, or off (null, as it is at first). It lets as many
+ * attempts go as its window says: that grows by one an accepted start until the backend turns one
+ * away (THROTTLED, REFUSED), is cut to 9/10 of what is in flight then, and grows slowly from there.
+ * STALE, INVALID. [owner] */
+SWARM_API swarm_status swarm_governor_set(swarm *sw, swarm_backend_id backend,
+                                          const swarm_governor_spec *spec);
+
 /* What a call step sees. Read only, valid during the call. */
 typedef struct swarm_call {
     swarm *sw;          /* the swarm, for [any] calls */
@@ -1482,7 +1532,9 @@ enum {
                                       and output tokens, cost_nano, running_ns: used */
     SWARM_EVENT_LACK = 44,         /* budget's number, dimension from 1, needed, available, policy
                                       applied; 0: it waits for attempts in flight */
-    SWARM_EVENT_BUDGET_CLOSE = 45  /* budget's number */
+    SWARM_EVENT_BUDGET_CLOSE = 45, /* budget's number */
+    SWARM_EVENT_GOVERN = 46        /* backend id, window before and after in millionths of an
+                                      attempt, attempts in flight: a backend turned one away */
 };
 
 /* Flags of a SETTLE event. */

@@ -35,6 +35,7 @@
 #include "core/drive.c"
 #include "core/guard.c"
 #include "core/edge.c"
+#include "core/gate.c"
 #include "core/invariant.c"
 #include "core/join.c"
 #include "core/loop.c"

@@ -44,6 +44,39 @@ REFUSES(swarm_budget_get, "stale", SWARM_E_STALE,
 GIVES(swarm_budget_get, "null result", SWARM_E_INVALID, swarm_budget_get(w->sw, a_budget(w), NULL));
 AWAY(swarm_budget_get, SWARM_E_BUSY, swarm_budget_get(w->sw, stale, &(swarm_budget_info){0}));
 
+/* ---- limits, governors */
+
+#define LIMIT(...) fault_of(w, swarm_limit_add(w->sw, &(swarm_limit_spec){__VA_ARGS__}).id)
+#define GOVERNOR(...) swarm_governor_set(w->sw, w->backend, &(swarm_governor_spec){__VA_ARGS__})
+
+REFUSES(swarm_limit_add, "null swarm", 0, swarm_limit_add(NULL, NULL).id);
+REFUSES(swarm_limit_add, "null spec", SWARM_E_INVALID,
+        fault_of(w, swarm_limit_add(w->sw, NULL).id));
+REFUSES(swarm_limit_add, "neither kind", SWARM_E_INVALID, LIMIT(.name = "l"));
+REFUSES(swarm_limit_add, "both kinds", SWARM_E_INVALID,
+        LIMIT(.name = "l", .capacity = 1, .units = 1));
+REFUSES(swarm_limit_add, "no name", SWARM_E_INVALID, LIMIT(.units = 1));
+REFUSES(swarm_limit_add, "name taken", SWARM_E_DUPLICATE, LIMIT(.name = "permit", .units = 1));
+REFUSES(swarm_limit_add, "unknown measure", SWARM_E_INVALID,
+        LIMIT(.name = "l", .units = 1, .measure = 9));
+REFUSES(swarm_limit_add, "a semaphore with a period", SWARM_E_INVALID,
+        LIMIT(.name = "l", .capacity = 1, .period_ns = 1));
+REFUSES(swarm_limit_add, "bypass of a backend's", SWARM_E_INVALID,
+        LIMIT(.name = "l", .units = 1, .backend = w->backend, .bypass_max = 1));
+REFUSES(swarm_limit_add, "too large", SWARM_E_OVERFLOW,
+        LIMIT(.name = "l", .units = 1, .burst = UINT64_MAX));
+REFUSES(swarm_limit_add, "stale backend", SWARM_E_STALE,
+        LIMIT(.name = "l", .units = 1, .backend = {9}));
+AWAY(swarm_limit_add, SWARM_E_BUSY, LIMIT(.name = "l", .units = 1));
+REFUSES(swarm_governor_set, "null swarm", SWARM_E_INVALID,
+        swarm_governor_set(NULL, w->backend, NULL));
+REFUSES(swarm_governor_set, "stale backend", SWARM_E_STALE,
+        swarm_governor_set(w->sw, (swarm_backend_id){9}, NULL));
+REFUSES(swarm_governor_set, "first above most", SWARM_E_INVALID, GOVERNOR(.first = 9, .most = 8));
+REFUSES(swarm_governor_set, "absurd window", SWARM_E_INVALID, GOVERNOR(.most = UINT32_MAX));
+REFUSES(swarm_governor_set, "reserved", SWARM_E_INVALID, GOVERNOR(.reserved = 1));
+AWAY(swarm_governor_set, SWARM_E_BUSY, GOVERNOR(.first = 1));
+
 TEST(every_call_made_wrongly) {
     rows_run();
 }

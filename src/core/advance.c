@@ -5,6 +5,7 @@
 #include "../dispatch/ask.h"
 #include "charge.h"
 #include "guard.h"
+#include "gate.h"
 
 #define SORT_LISTS 32
 
@@ -345,6 +346,8 @@ static void timer_one(swarm *sw) {
         timer_of_try(sw, timer - timer_of_attempt(d, 0));
     } else if (timer < timer_of_backend(d, 0)) {
         timer_of_edge(sw, timer - timer_of_delay(d, 0));
+    } else if (timer >= timer_of_permit(d, 0)) {
+        swarm__gate_timer(sw, timer - timer_of_permit(d, 0));
     } else {
         d->backends[timer - timer_of_backend(d, 0)].held_until = 0;
         swarm__demand_wake(d, WAIT_BACKEND);
@@ -361,7 +364,6 @@ static bool timer_is_due(const swarm *sw) {
 /* The waiting list for what the head of the demand lacks, or NONE32. */
 static uint32_t lacking(swarm *sw, uint32_t demand, uint32_t run) {
     struct dispatch *d = &sw->dispatch;
-    uint32_t permit;
 
     if (d->runs[run].inflight >= d->runs[run].inflight_max) {
         return wait_of_run(d, run);
@@ -369,8 +371,7 @@ static uint32_t lacking(swarm *sw, uint32_t demand, uint32_t run) {
     if (d->attempts_free.used == d->attempts_free.capacity) {
         return WAIT_ATTEMPT;
     }
-    permit = permit_lacking(d, &d->demands[demand]);
-    return permit == NONE32 ? NONE32 : wait_of_permit(permit);
+    return d->demands[demand].needs_count == 0 ? NONE32 : swarm__gate_lacking(sw, demand);
 }
 
 /* A demand for which no agent can be picked now waits for what it lacks. */
@@ -412,8 +413,7 @@ static bool dispatch_one(swarm *sw) {
         swarm__demand_wait(d, demand, list);
         return true;
     }
-    agent =
-        swarm__agent_pick(d, &d->demands[demand], swarm__demand_profiles(d, demand), &score, &why);
+    agent = swarm__gate_pick(sw, demand, swarm__demand_profiles(d, demand), &score, &why);
     if (agent == NONE32 && why != PICK_NOBODY) {
         swarm__set_aside(sw, demand, why);
     } else if (agent == NONE32) {

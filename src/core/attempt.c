@@ -4,12 +4,13 @@
  */
 #include "charge.h"
 #include "guard.h"
+#include "gate.h"
 
 static void hold_resources(swarm *sw, struct attempt *attempt) {
     struct dispatch *d = &sw->dispatch;
 
     swarm__agent_take(d, attempt->agent);
-    permit_take(d, &d->demands[attempt->demand]);
+    swarm__gate_take(sw, (uint32_t)(attempt - d->attempts));
     if (d->demands[attempt->demand].charge != NONE32) {
         swarm__charge_reserve(sw, (uint32_t)(attempt - d->attempts));
     }
@@ -26,10 +27,7 @@ static void give_resources(swarm *sw, struct attempt *attempt) {
     if (d->demands[attempt->demand].charge != NONE32) {
         swarm__charge_settle(sw, (uint32_t)(attempt - d->attempts));
     }
-    permit_give(d, &d->demands[attempt->demand]);
-    for (uint32_t i = 0; i < d->demands[attempt->demand].needs_count; i++) {
-        swarm__demand_wake(d, wait_of_permit(d->demands[attempt->demand].needs[i].permit));
-    }
+    swarm__gate_give(sw, (uint32_t)(attempt - d->attempts));
     swarm__agent_give(d, attempt->agent, busy_ns);
     swarm__demand_wake_agent(d, d->agents[attempt->agent].profile, attempt->agent);
     swarm__demand_unref(d, attempt->demand);
@@ -161,21 +159,15 @@ static void attempt_done(swarm *sw, uint32_t index) {
     }
 }
 
-/* Until when the backend said, or, when it named no time to come, for the step's own backoff: it
- * must not be asked again at once, for ever. */
 static void hold_backend(swarm *sw, const struct attempt *attempt, uint64_t backoff_ns) {
     struct dispatch *d = &sw->dispatch;
     struct backend *backend = &d->backends[attempt->backend];
-    uint64_t until_ns = attempt->answer.until_ns;
-    uint64_t fields[2] = {(uint64_t)attempt->backend + 1, 0};
+    uint64_t until_ns = swarm__gate_hold_until(sw, attempt, backoff_ns);
+    uint64_t fields[2] = {(uint64_t)attempt->backend + 1, until_ns};
 
-    if (until_ns <= sw->now_ns) {
-        until_ns = saturating_add64(sw->now_ns, backoff_ns == 0 ? 1 : backoff_ns);
-    }
     if (until_ns <= backend->held_until) {
         return;
     }
-    fields[1] = until_ns;
     swarm__log(sw, SWARM_EVENT_HOLD, NONE32, SWARM_NEVER, fields);
     backend->held_until = until_ns;
     timer_arm(d, timer_of_backend(d, attempt->backend), until_ns, 0);

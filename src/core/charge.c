@@ -8,6 +8,8 @@
  */
 #include "charge.h"
 
+#include "gate.h"
+
 #include <string.h>
 
 #define LACK_LATER 0u /* as the action of a LACK event; the policies follow */
@@ -134,7 +136,7 @@ static uint32_t degrade(swarm *sw, uint32_t demand, int64_t *out_score, uint32_t
             }
         }
     }
-    return swarm__agent_pick(d, &d->demands[demand], &fits, out_score, out_why);
+    return swarm__gate_pick(sw, demand, &fits, out_score, out_why);
 }
 
 /* Nothing in flight can make it fit: what the budget says. True: with another agent it may. */

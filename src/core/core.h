@@ -15,6 +15,7 @@
  *     watch.c     progress, from any thread, and the detectors
  *     cancel.c    cancels, from any thread
  *     charge.c    budgets: what an attempt reserves, and its settlement
+ *     gate.c      permits, rates, and what a backend lets through
  *     plan.c      plans: filling them
  *     apply.c     plans: admitting and applying them
  *     planlog.c   plans: what they are in the log

@@ -54,10 +54,28 @@ static struct held attempts_hold(const struct dispatch *d) {
         SWARM_ASSERT(d->agents[attempt->agent].inflight != 0);
         SWARM_ASSERT(attempt->tracked == NONE32 || d->tracked[attempt->tracked].attempt == i);
         for (uint32_t k = 0; k < d->demands[attempt->demand].needs_count; k++) {
-            held.of_permits += d->demands[attempt->demand].needs[k].units;
+            const struct permit *permit = &d->permits[d->demands[attempt->demand].needs[k].permit];
+
+            held.of_permits +=
+                permit_is_rate(permit) ? 0 : d->demands[attempt->demand].needs[k].units;
         }
     }
     return held;
+}
+
+/* Semaphores of backends: a unit for each of their attempts. */
+static uint64_t backends_hold(const struct dispatch *d, uint64_t attempts) {
+    uint64_t inflight = 0, units = 0;
+
+    for (uint32_t i = 0; i < d->backends_count; i++) {
+        inflight += d->backends[i].inflight;
+        for (uint32_t at = d->backends[i].limits; at != NONE32; at = d->permits[at].next) {
+            SWARM_ASSERT(d->permits[at].backend == i);
+            units += permit_is_rate(&d->permits[at]) ? 0 : d->backends[i].inflight;
+        }
+    }
+    SWARM_ASSERT(inflight == attempts);
+    return units;
 }
 
 static void agents_hold(const struct dispatch *d, uint64_t attempts) {
@@ -110,7 +128,7 @@ void swarm__invariant(const swarm *sw) {
     }
     held = attempts_hold(d);
     agents_hold(d, held.attempts);
-    permits_hold(d, held.of_permits);
+    permits_hold(d, held.of_permits + backends_hold(d, held.attempts));
     swarm__budget_invariant(d);
     for (uint32_t i = 0; i < sw->config.runs_max; i++) {
         if (ATOMIC_LOAD(&d->runs[i].generation, relaxed) % 2 == 1) {

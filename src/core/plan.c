@@ -159,8 +159,9 @@ static bool needs_fill(swarm_plan *plan, const swarm_step_spec *spec, struct dem
             plan_refuse(plan, SWARM_E_MISSING, "step: no such permit");
             return false;
         }
-        if (spec->needs[i].units == 0 || spec->needs[i].units > d->permits[id - 1].capacity) {
-            plan_refuse(plan, SWARM_E_INVALID, "step: units are 0 or above the permit's capacity");
+        if (spec->needs[i].units == 0 || !permit_holds(&d->permits[id - 1], spec->needs[i].units)) {
+            plan_refuse(plan, SWARM_E_INVALID,
+                        "step: units are 0 or above the permit's capacity or burst");
             return false;
         }
         for (uint32_t k = 0; k < i; k++) {

@@ -109,7 +109,7 @@ static uint32_t chains_for(uint32_t entries) {
 }
 
 static uint32_t timers_of(const swarm_config *c) {
-    return c->tracked_max + c->inflight_max + c->delays_max + c->backends_max;
+    return c->tracked_max + c->inflight_max + c->delays_max + 2 * c->backends_max + c->permits_max;
 }
 
 #define CARVE(arena, count, type) arena_take((arena), (count), sizeof(type), ARENA_ALIGN)
@@ -513,6 +513,10 @@ swarm_permit swarm_permit_add(swarm *sw, const char *name, uint64_t capacity) {
     d->permits[index].name = hash_text64(name);
     d->permits[index].capacity = capacity;
     d->permits[index].used = 0;
+    memset(&d->permits[index].bucket, 0, sizeof d->permits[index].bucket);
+    d->permits[index].measure = d->permits[index].bypass_max = 0;
+    d->permits[index].saver = d->permits[index].backend = d->permits[index].next = NONE32;
+    heap_node_init(d->timer_nodes, timer_of_permit(d, index));
     ATOMIC_STORE(&d->permits_count, index + 1, release); /* pairs with permit_exists */
     id.id = (uint64_t)index + 1;
     return id;

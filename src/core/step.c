@@ -47,6 +47,7 @@ static uint32_t fields_of(uint32_t kind) {
         [SWARM_EVENT_SETTLE] = 8,
         [SWARM_EVENT_LACK] = 5,
         [SWARM_EVENT_BUDGET_CLOSE] = 1,
+        [SWARM_EVENT_GOVERN] = 4,
         /* of the record */
         [SWARM_EVENT_COMMAND] = 1,
         [SWARM_EVENT_SETUP] = 4,

@@ -39,6 +39,10 @@ uint32_t swarm__backend_add(struct dispatch *d, const swarm_backend *table,
     d->backends[index].table = *table;
     d->backends[index].name = name;
     d->backends[index].held_until = 0;
+    memset(&d->backends[index].governor, 0, sizeof d->backends[index].governor);
+    d->backends[index].inflight = 0;
+    d->backends[index].limits = NONE32;
+    heap_node_init(d->timer_nodes, timer_of_governor(d, index));
     heap_node_init(d->timer_nodes, timer_of_backend(d, index));
     d->backends_count++;
     return index;

@@ -18,6 +18,7 @@ uint32_t swarm__demand_new(struct dispatch *d) {
         demand->chain = NONE32;
         demand->list = NONE32;
         demand->charge = NONE32;
+        demand->saves = NONE32;
     }
     return index;
 }
@@ -240,6 +241,32 @@ void swarm__demand_push(struct dispatch *d, uint32_t tracked) {
      * which of its steps is first. */
 }
 
+static void demand_wake_one(struct dispatch *d, uint32_t index) {
+    SWARM_ASSERT(d->demands[index].list != NONE32);
+    SWARM_ASSERT(d->demands[index].ready != NONE32);
+    demand_unwait(d, index);
+    demand_place(d, index);
+}
+
+void swarm__demand_wake(struct dispatch *d, uint32_t list) {
+    SWARM_ASSERT(list < wait_lists(d->config));
+    while (d->waiting[list] != NONE32) {
+        demand_wake_one(d, d->waiting[list]);
+    }
+}
+
+/* It has nothing left to start: what it saved for is everybody's again. */
+static void save_no_more(struct dispatch *d, struct demand *demand) {
+    uint32_t permit = demand->saves;
+
+    demand->bypassed = 0;
+    if (permit != NONE32) {
+        demand->saves = NONE32;
+        d->permits[permit].saver = NONE32;
+        swarm__demand_wake(d, wait_of_permit(permit));
+    }
+}
+
 void swarm__demand_remove(struct dispatch *d, uint32_t tracked) {
     uint32_t index = d->tracked[tracked].demand;
     struct demand *demand = &d->demands[index];
@@ -249,6 +276,7 @@ void swarm__demand_remove(struct dispatch *d, uint32_t tracked) {
     d->ready_count--;
     if (demand->ready == NONE32) {
         demand_unwait(d, index);
+        save_no_more(d, demand);
     }
     if (demand->ready != before && demand->list == NONE32) {
         demand_place(d, index);
@@ -275,20 +303,6 @@ void swarm__demand_wait(struct dispatch *d, uint32_t index, uint32_t list) {
         d->demands[head].previous = index;
     }
     d->waiting[list] = index;
-}
-
-static void demand_wake_one(struct dispatch *d, uint32_t index) {
-    SWARM_ASSERT(d->demands[index].list != NONE32);
-    SWARM_ASSERT(d->demands[index].ready != NONE32);
-    demand_unwait(d, index);
-    demand_place(d, index);
-}
-
-void swarm__demand_wake(struct dispatch *d, uint32_t list) {
-    SWARM_ASSERT(list < wait_lists(d->config));
-    while (d->waiting[list] != NONE32) {
-        demand_wake_one(d, d->waiting[list]);
-    }
 }
 
 void swarm__demand_wake_agent(struct dispatch *d, uint32_t profile, uint32_t agent) {

@@ -23,6 +23,7 @@
 #ifndef SWARM_DISPATCH_TABLE_H
 #define SWARM_DISPATCH_TABLE_H
 
+#include "../base/bucket.h"
 #include "../base/hash.h"
 #include "../base/heap.h"
 #include "../base/pool.h"
@@ -122,6 +123,8 @@ struct demand {
     uint32_t list;       /* waiting list it is on, or NONE32 */
     uint32_t next, previous;
     uint64_t logged;    /* the walk over a plan that it was last written for */
+    uint32_t saves;     /* permit that it saves for, or NONE32 */
+    uint32_t bypassed;  /* times that others took what it waits for */
     bool unknown_skill; /* requires a skill that could not be remembered */
     bool interned;
 };
@@ -150,12 +153,32 @@ struct permit {
     uint64_t name;
     uint64_t capacity;
     uint64_t used;
+    struct bucket bucket; /* units 0: a semaphore */
+    uint32_t measure;     /* SWARM_MEASURE_* */
+    uint32_t bypass_max;  /* 0: never */
+    uint32_t saver;       /* demand that nobody may overtake any more, or NONE32 */
+    uint32_t backend;     /* whose attempts all need it, or NONE32 */
+    uint32_t next;        /* of that backend */
+};
+
+/* See governor.h. */
+struct governor {
+    uint64_t window; /* in millionths of an attempt; 0: off */
+    uint64_t confirm_ns, hold_ns, cut_ns;
+    uint64_t cut_at_ns;
+    uint32_t most, probes_max;
+    uint32_t unconfirmed; /* starts that may still be refused */
+    bool probing;         /* nothing was refused yet */
+    bool cut;             /* cut_at_ns is set */
 };
 
 struct backend {
     swarm_backend table;
     uint64_t name;
     uint64_t held_until; /* 0: not held */
+    struct governor governor;
+    uint32_t inflight; /* attempts */
+    uint32_t limits;   /* permits that all of them need, by next */
 };
 
 /* State in the low half of an attempt's word, under its generation. */
@@ -259,7 +282,7 @@ struct dispatch {
     struct ticket *tickets; /* one an attempt */
     uint64_t budgets_opened;
     atomic_u64 *skills;             /* digests of names, see skill.h */
-    struct heap_node *timer_nodes;  /* tracked, attempts, delays, backends */
+    struct heap_node *timer_nodes;  /* tracked, attempts, delays, backends, permits, governors */
     uint32_t timers;                /* root */
     uint32_t demands_ready;         /* root of the heap of demands that may start their head */
     uint32_t demand_mask, key_mask; /* chains - 1 */
@@ -269,6 +292,7 @@ struct dispatch {
     uint32_t skills_count;                  /* named by profiles */
     struct skill_set skills_named;
     uint32_t profiles_count, backends_count;
+    uint32_t gates;                         /* limits of backends, and governors that are on */
     uint32_t requests_first, requests_last; /* queue of attempts */
     uint32_t releases_first, releases_last; /* list of tracked steps with a RELEASE to take */
     uint64_t ready_sequence;
@@ -296,6 +320,14 @@ static inline uint32_t timer_of_delay(const struct dispatch *d, uint32_t delay) 
 
 static inline uint32_t timer_of_backend(const struct dispatch *d, uint32_t backend) {
     return d->config->tracked_max + d->config->inflight_max + d->config->delays_max + backend;
+}
+
+static inline uint32_t timer_of_permit(const struct dispatch *d, uint32_t permit) {
+    return timer_of_backend(d, d->config->backends_max) + permit;
+}
+
+static inline uint32_t timer_of_governor(const struct dispatch *d, uint32_t backend) {
+    return timer_of_permit(d, d->config->permits_max) + backend;
 }
 
 /* Timers of one time fire by ordinal. Those of backends carry 0: first. */

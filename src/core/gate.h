@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gate.h - what stands between a ready step and an agent besides the agent: limits and rates, the
+ * governor of a backend.
+ */
+#ifndef SWARM_CORE_GATE_H
+#define SWARM_CORE_GATE_H
+
+#include "core.h"
+
+/* As swarm__agent_pick, among the profiles in `fits` whose backends let the demand through. */
+uint32_t swarm__gate_pick(swarm *sw, uint32_t demand, const struct skill_set *fits,
+                          int64_t *out_score, uint32_t *out_why);
+/* The waiting list for the permit that the demand lacks, or NONE32; a rate's timer is armed. */
+uint32_t swarm__gate_lacking(swarm *sw, uint32_t demand);
+/* An attempt takes its permits; it gives them back, and the books of rates and governor are set
+ * right by its answer. */
+void swarm__gate_take(swarm *sw, uint32_t attempt);
+void swarm__gate_give(swarm *sw, uint32_t attempt);
+/* Until when the backend is held after an answer that turned the attempt away: as long as it said,
+ * or, when it named no time to come, for the step's own backoff: it must not be asked again at
+ * once, for ever. A governor lets it rest for a while in any case. */
+uint64_t swarm__gate_hold_until(const swarm *sw, const struct attempt *attempt,
+                                uint64_t backoff_ns);
+/* A timer of a permit, then of a governor, is due. */
+void swarm__gate_timer(swarm *sw, uint32_t index);
+
+#endif

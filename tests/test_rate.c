@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Limits (M29): token buckets, exact to the token; permits and rates taken together or not at all;
+ * limits of a backend; who is overtaken too often; the governor (S6).
+ */
+#include "test_dispatch.h"
+
+#include "../backends/mock/swarm_mock.h"
+#include "../src/base/bucket.h"
+
+#define MINUTE (60 * SECOND)
+
+/* ---- the bucket alone */
+
+/* After t ns at most min(burst, t * units / period) tokens are there, and that many exactly; the
+ * reference counts in whole fractions of its own, by long division. */
+TEST(what_flows_in_is_exact) {
+    for (uint32_t i = 0; i < 20000; i++) {
+        uint64_t units = 1 + test_below(5000), period = 1 + test_below(100000);
+        uint64_t burst = 1 + test_below(3000), now = 0, have;
+        struct bucket often = {0}, once = {0};
+
+        CHECK(bucket_init(&often, units, period, burst, 0));
+        CHECK(bucket_init(&once, units, period, burst, 0));
+        bucket_take(&often, burst);
+        bucket_take(&once, burst);
+        for (uint32_t k = 0; k < 5; k++) {
+            now += test_below(period);
+            (void)bucket_has(&often, 1, now);
+        }
+        have = now * units / period;
+        have = have < burst ? have : burst;
+        CHECK(have == 0 || bucket_has(&often, have, now));
+        CHECK(!bucket_has(&often, have + 1, now));
+        CHECK(!bucket_has(&once, have + 1, now));
+        if (have < burst) { /* the next token comes in the first ns in which it is whole */
+            uint64_t when = ((have + 1) * period + units - 1) / units;
+
+            CHECK_EQ(bucket_when(&once, have + 1), when);
+            CHECK(!bucket_has(&often, have + 1, when - 1));
+            CHECK(bucket_has(&often, have + 1, when));
+        }
+    }
+}
+
+TEST(debts_extremes_and_what_is_refused) {
+    struct bucket bucket = {0};
+
+    CHECK(!bucket_init(&bucket, 0, 1, 1, 0));
+    CHECK(!bucket_init(&bucket, 1, 0, 1, 0));
+    CHECK(!bucket_init(&bucket, 1, 1, 0, 0));
+    CHECK(!bucket_init(&bucket, 1, UINT64_MAX, 2, 0));
+    CHECK(bucket_init(&bucket, 1000000000, MINUTE, 1000000000, 0)); /* a thousand million TPM */
+    CHECK(bucket_holds(&bucket, 1000000000));
+    CHECK(!bucket_holds(&bucket, 1000000001));
+    CHECK(!bucket_holds(&bucket, UINT64_MAX));
+    bucket_take(&bucket, UINT64_MAX); /* the debt has an end */
+    bucket_take(&bucket, UINT64_MAX);
+    CHECK(!bucket_has(&bucket, 1, UINT64_C(1) << 60));
+    CHECK(bucket_init(&bucket, 1, 1, 1, 0));
+    bucket_take(&bucket, 1);
+    bucket_give(&bucket, UINT64_MAX);
+    CHECK(bucket_has(&bucket, 1, UINT64_MAX));
+    CHECK(!bucket_has(&bucket, 2, UINT64_MAX));
+}
+
+/* ---- in dispatch */
+
+static swarm_permit limit_of(struct rig *rig, swarm_limit_spec spec) {
+    swarm_permit permit = swarm_limit_add(rig->sw, &spec);
+
+    CHECK(permit.id != 0);
+    return permit;
+}
+
+static swarm_budget wide(struct rig *rig) {
+    return swarm_budget_add(rig->sw, &(swarm_budget_spec){.name = "wide"});
+}
+
+static swarm_step reserving(swarm_plan *plan, swarm_budget budget, uint64_t tokens) {
+    const swarm_charge_spec charge = {.budget = budget, .reserve = {.output_tokens = tokens}};
+
+    return swarm_step_add(plan, &(swarm_step_spec){.charge = &charge});
+}
+
+static swarm_step needing(swarm_plan *plan, swarm_permit permit, uint64_t units,
+                          uint32_t priority) {
+    const swarm_need need = {permit, units};
+    const swarm_step_spec spec = {.needs = &need, .needs_count = 1, .priority = priority};
+
+    return swarm_step_add(plan, &spec);
+}
+
+static void answer(struct rig *rig, uint64_t ordinal, swarm_outcome outcome, uint64_t output) {
+    const swarm_request *start = rig_start_of(rig, ordinal);
+
+    CHECK(start != NULL);
+    if (start != NULL) {
+        const swarm_completion completion = {.attempt = start->attempt,
+                                             .outcome = outcome,
+                                             .usage = {.output_tokens = output},
+                                             .until_ns = rig->now_ns + 1};
+
+        CHECK_EQ(swarm_complete(rig->sw, &completion), SWARM_OK);
+        rig_settle(rig);
+    }
+}
+
+static uint64_t start_time(struct rig *rig, uint64_t ordinal) {
+    const swarm_request *start = rig_start_of(rig, ordinal);
+
+    return start == NULL ? SWARM_NEVER : start->now_ns;
+}
+
+TEST(requests_a_minute_wake_by_a_timer) {
+    struct rig *rig = rig_new(NULL, 9);
+    swarm_run run;
+    swarm_plan *plan = rig_plan(rig, NULL, &run);
+
+    (void)limit_of(rig, (swarm_limit_spec){.name = "rpm", .backend = rig->backend, .units = 2});
+    for (uint32_t i = 0; i < 5; i++) {
+        (void)rig_step(plan);
+    }
+    rig_commit(plan);
+    rig_at(rig, 0);
+    while (rig_next(rig)) {
+    }
+    CHECK_EQ(start_time(rig, 1), 0);
+    CHECK_EQ(start_time(rig, 2), 30 * SECOND);
+    CHECK_EQ(start_time(rig, 3), 60 * SECOND);
+    CHECK_EQ(start_time(rig, 4), 90 * SECOND);
+    rig_finish(rig);
+    rig_check_run(rig, run);
+    rig_free(rig);
+}
+
+/* 1,000 tokens a minute; what was reserved and not used comes back, what was used beyond is owed.
+ */
+TEST(tokens_are_reserved_and_set_right) {
+    struct rig *rig = rig_new(NULL, 9);
+    swarm_budget budget = wide(rig);
+    swarm_run run;
+    swarm_plan *plan = rig_plan(rig, NULL, &run);
+
+    (void)limit_of(rig, (swarm_limit_spec){.name = "tpm",
+                                           .backend = rig->backend,
+                                           .units = 1000,
+                                           .measure = SWARM_MEASURE_OUTPUT});
+    for (uint32_t i = 0; i < 4; i++) {
+        (void)reserving(plan, budget, 600);
+    }
+    rig_commit(plan);
+    rig_at(rig, 0);
+    CHECK_EQ(start_time(rig, 1), SWARM_NEVER); /* 400 are left */
+    answer(rig, 0, SWARM_OUTCOME_OK, 100);     /* 500 come back: 900 */
+    CHECK_EQ(start_time(rig, 1), 0);
+    answer(rig, 1, SWARM_OUTCOME_OK, 1500); /* 300 less 900 more than reserved: 600 owed */
+    rig_at(rig, 72 * SECOND - 1);
+    CHECK_EQ(start_time(rig, 2), SWARM_NEVER);
+    rig_at(rig, 72 * SECOND);
+    CHECK_EQ(start_time(rig, 2), 72 * SECOND); /* 1,200 tokens later */
+    answer(rig, 2, SWARM_OUTCOME_REFUSED, 0);  /* never begun: all of it comes back */
+    rig_at(rig, 72 * SECOND + 1);
+    CHECK_EQ(start_time(rig, 3), 72 * SECOND + 1); /* it waits longer than the refused one */
+    answer(rig, 3, SWARM_OUTCOME_OK, 0);           /* says nothing: as reserved */
+    rig_at(rig, 108 * SECOND - 1);
+    CHECK_EQ(start_time(rig, 2), 72 * SECOND);
+    rig_at(rig, 108 * SECOND);
+    CHECK_EQ(start_time(rig, 2), 108 * SECOND); /* the ns meanwhile flowed in as well */
+    rig_finish(rig);
+    rig_check_run(rig, run);
+    rig_free(rig);
+}
+
+TEST(permits_and_rates_together_or_not_at_all) {
+    struct rig *rig = rig_new(NULL, 9);
+    swarm_permit rate = limit_of(rig, (swarm_limit_spec){.name = "rate", .units = 10});
+    swarm_permit lock = swarm_permit_add(rig->sw, "lock", 1);
+    const swarm_need both[] = {{rate, 6}, {lock, 1}};
+    swarm_run run;
+    swarm_plan *plan = rig_plan(rig, NULL, &run);
+
+    for (uint32_t i = 0; i < 2; i++) {
+        (void)swarm_step_add(plan, &(swarm_step_spec){.needs = both, .needs_count = 2});
+    }
+    (void)needing(plan, rate, 4, 0);
+    rig_commit(plan);
+    rig_at(rig, 0);
+    rig_check_order(rig, "0 2"); /* the second one waits for both and holds neither */
+    rig_at(rig, 36 * SECOND);    /* 6 have flowed in, the lock is held */
+    rig_check_order(rig, "0 2");
+    answer(rig, 0, SWARM_OUTCOME_OK, 0);
+    rig_check_order(rig, "0 2 1");
+    rig_finish(rig);
+    rig_check_run(rig, run);
+    rig_free(rig);
+}
+
+TEST(another_backend_takes_what_one_lets_through_no_more) {
+    struct rig *rig = rig_new(NULL, 9);
+    const swarm_backend table = {.size = sizeof table, .name = "second"};
+    const swarm_profile_spec dear = {
+        .name = "dear", .backend = swarm_backend_add(rig->sw, &table), .cost = 100000};
+    swarm_run run;
+    swarm_plan *plan = rig_plan(rig, NULL, &run);
+
+    CHECK_EQ(swarm_agent_add(rig->sw, swarm_profile_add(rig->sw, &dear), 9).id, 10);
+    (void)limit_of(rig, (swarm_limit_spec){.name = "max", .backend = rig->backend, .capacity = 2});
+    (void)limit_of(rig, (swarm_limit_spec){.name = "rpm", .backend = dear.backend, .units = 1});
+    for (uint32_t i = 0; i < 5; i++) {
+        (void)rig_step(plan);
+    }
+    rig_commit(plan);
+    rig_at(rig, 0);
+    CHECK_EQ(rig_start_of(rig, 1)->agent.id, 2);
+    CHECK_EQ(rig_start_of(rig, 2)->agent.id, 10);
+    CHECK_EQ(start_time(rig, 3), SWARM_NEVER); /* both are shut: a queue, not NO_AGENT */
+    rig_at(rig, 1);
+    answer(rig, 0, SWARM_OUTCOME_OK, 0);
+    CHECK_EQ(start_time(rig, 3), 1); /* in the instant in which a place is free */
+    CHECK(rig_next(rig));
+    CHECK_EQ(start_time(rig, 4), MINUTE);
+    rig_finish(rig);
+    rig_check_run(rig, run);
+    rig_free(rig);
+}
+
+TEST(what_can_never_be_had_is_refused) {
+    struct rig *rig = rig_new(NULL, 1);
+    swarm_permit rate = limit_of(rig, (swarm_limit_spec){.name = "r", .units = 10, .burst = 20});
+    swarm_budget budget = wide(rig);
+    swarm_run run;
+    swarm_plan *plan = rig_plan(rig, NULL, &run);
+    swarm_step large;
+
+    CHECK_EQ(needing(plan, rate, 21, 0).id, 0);
+    CHECK_EQ(swarm_plan_commit(plan, NULL), SWARM_E_INVALID);
+    (void)limit_of(rig, (swarm_limit_spec){.name = "tpm",
+                                           .backend = rig->backend,
+                                           .units = 100,
+                                           .measure = SWARM_MEASURE_OUTPUT});
+    plan = rig_plan(rig, NULL, &run);
+    large = reserving(plan, budget, 101);
+    (void)needing(plan, rate, 20, 0);
+    rig_commit(plan);
+    rig_at(rig, 0);
+    CHECK_EQ(rig_state(rig, large), SWARM_STEP_FAILED);
+    CHECK_EQ(rig_info(rig, large).reason, SWARM_E_NO_AGENT);
+    CHECK_EQ(start_time(rig, 1), 0);
+    rig_finish(rig);
+    rig_free(rig);
+}
+
+/* A step that needs all ten units, and a stream of small ones: overtaken twice, then no more. */
+TEST(a_large_need_is_not_starved) {
+    for (uint32_t most = 0; most <= 2; most += 2) {
+        struct rig *rig = rig_new(NULL, 9);
+        swarm_permit permit =
+            limit_of(rig, (swarm_limit_spec){.name = "p", .capacity = 10, .bypass_max = most});
+        swarm_run run;
+        swarm_plan *plan = rig_plan(rig, NULL, &run);
+
+        (void)needing(plan, permit, 5, 9); /* in flight from the start */
+        (void)needing(plan, permit, 10, 5);
+        for (uint32_t i = 2; i < 7; i++) {
+            (void)needing(plan, permit, 3, 0);
+        }
+        rig_commit(plan);
+        rig_at(rig, 0);
+        rig_check_order(rig, "0 2");
+        rig_at(rig, 1);
+        answer(rig, 2, SWARM_OUTCOME_OK, 0);
+        rig_check_order(rig, "0 2 3");
+        answer(rig, 3, SWARM_OUTCOME_OK, 0);
+        rig_check_order(rig, most == 0 ? "0 2 3 4" : "0 2 3");
+        if (most != 0) {
+            answer(rig, 0, SWARM_OUTCOME_OK, 0);
+            rig_check_order(rig, "0 2 3 1");
+        }
+        rig_finish(rig);
+        rig_check_run(rig, run);
+        rig_free(rig);
+    }
+}
+
+TEST(who_saves_and_is_cancelled_saves_no_more) {
+    struct rig *rig = rig_new(NULL, 9);
+    swarm_permit permit =
+        limit_of(rig, (swarm_limit_spec){.name = "p", .capacity = 10, .bypass_max = 1});
+    swarm_run run;
+    swarm_plan *plan = rig_plan(rig, NULL, &run);
+    swarm_step large;
+
+    (void)needing(plan, permit, 5, 9);
+    large = needing(plan, permit, 10, 5);
+    (void)needing(plan, permit, 3, 0);
+    (void)needing(plan, permit, 2, 0);
+    rig_commit(plan);
+    rig_at(rig, 0);
+    rig_check_order(rig, "0 2");
+    CHECK_EQ(swarm_step_cancel(rig->sw, large), SWARM_OK);
+    rig_settle(rig);
+    rig_check_order(rig, "0 2 3");
+    rig_finish(rig);
+    rig_check_run(rig, run);
+    rig_free(rig);
+}
+
+/* ---- the governor: 300 steps against a backend that refuses what is above its limit */
+
+struct ramp {
+    uint64_t makespan_ns, refused, cuts;
+};
+
+static struct ramp ramp_play(uint32_t limit, uint64_t mean_ns, uint64_t seed, bool known) {
+    static unsigned char memory[1u << 20];
+    const swarm_mock_model model = {
+        .kind = SWARM_MOCK_LOGNORMAL, .mean_ns = mean_ns, .sigma_ppm = 700000};
+    const swarm_mock_spec mock_spec = {.size = sizeof mock_spec,
+                                       .models = &model,
+                                       .models_count = 1,
+                                       .inflight_max = limit,
+                                       .again_ns = 1,
+                                       .flags = SWARM_MOCK_REFUSE};
+    const swarm_config config = {.size = sizeof config,
+                                 .version = SWARM_VERSION,
+                                 .host = swarm_host_default(),
+                                 .log_bytes = SWARM_NEVER};
+    const swarm_governor_spec governor = {.confirm_ns = 1};
+    const swarm_run_spec run_spec = {.seed = seed};
+    swarm_mock *mock = swarm_mock_new(&mock_spec, memory, sizeof memory);
+    swarm_profile_spec profile = {.name = "p"};
+    swarm_limit_spec cap = {.name = "known", .capacity = limit};
+    swarm_mock_stats stats = {0};
+    swarm_run_report report = {0};
+    struct ramp ramp = {0};
+    swarm_plan *plan;
+    swarm_run run;
+    swarm *sw = NULL;
+
+    CHECK_EQ(swarm_new(&config, &sw), SWARM_OK);
+    profile.backend = cap.backend = swarm_backend_add(sw, swarm_mock_backend(mock));
+    CHECK(swarm_agent_add(sw, swarm_profile_add(sw, &profile), 300).id != 0);
+    if (known) {
+        CHECK(swarm_limit_add(sw, &cap).id != 0);
+    } else {
+        CHECK_EQ(swarm_governor_set(sw, profile.backend, &governor), SWARM_OK);
+    }
+    run = swarm_run_open(sw, &run_spec);
+    plan = swarm_plan_open(sw, run);
+    for (uint32_t i = 0; i < 300; i++) {
+        (void)swarm_step_add(plan, NULL);
+    }
+    CHECK_EQ(swarm_plan_commit(plan, NULL), SWARM_OK);
+    CHECK_EQ(swarm_sim_drive(sw, NULL), SWARM_OK);
+    CHECK_EQ(swarm_run_report_get(sw, run, &report), SWARM_OK);
+    CHECK_EQ(report.ok, 300);
+    CHECK_EQ(swarm_mock_stats_get(mock, &stats), SWARM_OK);
+    ramp.makespan_ns = report.end_ns;
+    ramp.refused = stats.refused;
+    CHECK_EQ(swarm_free(sw), SWARM_OK);
+    return ramp;
+}
+
+TEST(the_governor_finds_the_limit) {
+    static const uint32_t limits[] = {50, 64, 100, 300};
+    static const uint64_t means[] = {120 * SECOND, 20 * SECOND};
+
+    for (uint32_t m = 0; m < 2; m++) {
+        for (uint32_t i = 0; i < 4; i++) {
+            uint64_t known = 0, found = 0, refused = 0;
+
+            for (uint64_t seed = 1; seed <= 10; seed++) {
+                struct ramp best = ramp_play(limits[i], means[m], seed, true);
+                struct ramp ramp = ramp_play(limits[i], means[m], seed, false);
+
+                CHECK_EQ(best.refused, 0);
+                known += best.makespan_ns;
+                found += ramp.makespan_ns;
+                refused = ramp.refused > refused ? ramp.refused : refused;
+            }
+            printf("# limit %" PRIu32 ": %" PRIu64 " ppm of the optimum, %" PRIu64 " refused\n",
+                   limits[i], found * 1000000 / known, refused);
+            CHECK(found * 100 <= known * 105);
+            CHECK(refused <= 5);
+        }
+    }
+}
+
+TEST_MAIN()
