@@ -408,6 +408,9 @@ typedef struct swarm_http_request {
     const swarm_http_member *members;   /* may be null */
     const char *messages_json;          /* instead of `messages`: a JSON array */
     const char *tools_json;             /* instead of `tools`: a JSON array */
+    uint64_t idle_ns;                   /* for the client: its idle limit for this request; 0: that
+                                           of swarm_http_spec. Some servers send all arguments at
+                                           once, after minutes */
     uint64_t tokens_max;                /* to generate, reasoning included; 0: the server's default
                                            (Anthropic demands a number: 32,000) */
     uint32_t messages_count;            /* at `messages` */
@@ -425,6 +428,170 @@ typedef struct swarm_http_request {
  * writer's bytes are of no use. [pure] */
 SWARM_API swarm_status swarm_http_request_write(const swarm_http_request *request,
                                                 swarm_http_writer *writer);
+
+/* --------------------------------------------------------------------------------------- client */
+
+/*
+ * THE BACKEND. A client is one endpoint: a server's address and what is known of it. It executes
+ * attempts as a backend of a swarm, over connections that a transport of yours carries.
+ *
+ *     swarm_http_spec spec = {.size = sizeof spec, .host = "localhost:8000", .model = "kimi",
+ *                             .transport = &sockets};
+ *     swarm_http *http = swarm_http_new(&spec, memory, size);
+ *     swarm_backend_id remote = swarm_backend_add(sw, swarm_http_backend(http));
+ *
+ * What an attempt asks is the step's payload: a text, which becomes one user message; or whatever
+ * `prepare` makes of it. What it answers is the assistant's turn as JSON (swarm_http_turn_write):
+ * read it with swarm_http_json_member, send it back with the role TURN. `branch` and `value` of the
+ * result are SWARM_HTTP_FINISH_*.
+ *
+ * CONNECTIONS are reused last in, first out, and only when the last response was complete,
+ * HTTP/1.1, not closed by the peer, followed by no byte, and idle for less than 4 s or a second
+ * less than the server says. A reused one that ends before the first byte of a response is
+ * replaced by a fresh one and the request sent again, once: servers close idle connections when
+ * they like.
+ *
+ * THE GATE. A 429 (503, 529) closes the endpoint, once for all its requests, until Retry-After and
+ * up to a fifth of it more; without one for 1 s, doubled each time up to 60 s. The attempt is
+ * answered REFUSED with the time of the opening: it costs no retry, and dispatch holds the others
+ * back. Then requests start at the pace at which the server has lately served, and a little faster
+ * with each that it serves. So a storm of many agents does not come back as a burst.
+ *
+ * RETRIES. Failures before the first content (TRANSIENT) are repeated here, at most `resends_max`
+ * times each and for a tenth of all requests, after a wait drawn evenly from 0 to 0.5 s, doubled
+ * each time up to 8 s. Everything else is dispatch's.
+ *
+ * TIME LIMITS, each from the request's start: head_ns to the response's head, first_ns to the first
+ * content, total_ns to the end; idle_ns between two pieces of content, which comments, pings and
+ * empty deltas are not. An attempt that passes one is closed and TIMED_OUT. drain_ns: how long the
+ * body's end may follow the end mark. A cancel closes the connection, which tells the server to
+ * stop.
+ */
+
+/* What connections are made of: four calls that do not block. They are called with the turn held,
+ * and must not call the swarm or the client. now_ns: for those that simulate. */
+typedef struct swarm_http_transport {
+    size_t size;   /* sizeof(swarm_http_transport) */
+    void *context; /* handed to each function */
+    /* Begins a connection to `host` and returns your number for it, any but SWARM_NEVER; it need
+     * not be established yet. SWARM_NEVER: it can't be. */
+    uint64_t (*open)(void *context, const char *host, uint64_t now_ns);
+    /* Takes bytes to send and returns how many: 0 when none can be taken now, SIZE_MAX when the
+     * connection is broken. */
+    size_t (*send)(void *context, uint64_t connection, const void *bytes, size_t size,
+                   uint64_t now_ns);
+    /* Gives bytes that have come and returns how many: 0 when there are none now, SIZE_MAX when the
+     * peer has closed, or the connection is broken. */
+    size_t (*recv)(void *context, uint64_t connection, void *buffer, size_t capacity,
+                   uint64_t now_ns);
+    /* Closes. Called once for each connection that open returned. */
+    void (*close)(void *context, uint64_t connection);
+    /* When to look again, at the latest: for transports that know, as simulated ones do. Null:
+     * after poll_ns. */
+    uint64_t (*next)(void *context);
+} swarm_http_transport;
+
+/* Prices in nano-units a token, for `cost_nano`. */
+typedef struct swarm_http_price {
+    uint64_t input_nano;  /* not cached */
+    uint64_t cached_nano; /* from a cache */
+    uint64_t output_nano; /* generated */
+} swarm_http_price;
+
+/* What a client is made of. `size`, `host`, `transport` and, without `prepare`, `model` must be
+ * set. SWARM_NEVER switches a time off. */
+typedef struct swarm_http_spec {
+    size_t size;                           /* sizeof(swarm_http_spec) */
+    const char *name;                      /* of the backend; default "http" */
+    const swarm_http_transport *transport; /* copied */
+    const char *host;                      /* name, or name:port; also the Host field */
+    const char *path;                      /* default: the dialect's */
+    const char *key;                       /* the API key, or null */
+    const char *model;                     /* the model's name */
+    void *context;                         /* first argument of prepare */
+    /* Fills in a request for an attempt: *out_request comes with host, path, key, model and dialect
+     * of the spec. What it points to must stay until the next call of the backend. False: the
+     * attempt ends TERMINAL. Null: the payload is one user message. */
+    bool (*prepare)(void *context, swarm *sw, const swarm_request *request,
+                    swarm_http_request *out_request);
+    uint64_t seed;     /* of jitter and waits */
+    uint64_t unix_ns;  /* wall clock at time 0, for Retry-After with a date; 0: unknown */
+    uint64_t head_ns;  /* default 120 s */
+    uint64_t first_ns; /* default 300 s */
+    uint64_t idle_ns;  /* default 120 s */
+    uint64_t total_ns; /* default 600 s */
+    uint64_t drain_ns; /* default 1 s */
+    uint64_t keep_ns;  /* longest idle time of a connection that is reused; default 4 s */
+    uint64_t poll_ns;  /* how often connections are looked at; default 1 ms */
+    uint64_t pace_ns;  /* between the first requests, until the server has shown what it serves;
+                               default 2 ms; SWARM_ZERO: none */
+    swarm_http_price price; /* of tokens */
+    uint32_t inflight_max;  /* attempts at once; default 16 */
+    uint32_t answers_max;   /* bytes of answers that are lent until their RELEASE, often until the
+                               run has ended, and 16 to 31 more for each; default 1 MiB. When they
+                               are full, an answer keeps the place of its attempt; when all places
+                               are kept so, attempts end TERMINAL */
+    uint32_t text_max;      /* bytes of a request, of a collected answer, and of a written one;
+                               default 128 KiB, at least 4 KiB */
+    uint32_t resends_max;  /* of an attempt before its first content; default 2; SWARM_NONE: none */
+    uint32_t requests_max; /* on one connection; default 1,000 */
+    uint32_t dialect;      /* SWARM_HTTP_CHAT, SWARM_HTTP_ANTHROPIC */
+    uint32_t flags;        /* SWARM_HTTP_NULL_OK, SWARM_HTTP_FRESH_ONLY, or 0 */
+} swarm_http_spec;
+
+/* More flags of a client. */
+enum {
+    SWARM_HTTP_FRESH_ONLY = 8 /* no connection is used twice */
+};
+
+/* What a client has observed. */
+typedef struct swarm_http_stats {
+    uint64_t attempts;    /* taken */
+    uint64_t requests;    /* sent, repeated ones included */
+    uint64_t connections; /* opened */
+    uint64_t reused;      /* requests on a connection that was used before */
+    uint64_t stale;       /* reused connections that had ended: sent again, at no cost */
+    uint64_t resends;     /* other repetitions */
+    uint64_t ok;          /* answers by outcome */
+    uint64_t incomplete;  /* cut short, or without a finish reason */
+    uint64_t throttled;   /* 429, 503, 529 */
+    uint64_t failed;      /* all others */
+    uint64_t timed_out;   /* a time limit passed */
+    uint64_t cancelled;   /* on request */
+    uint64_t closures;    /* of the gate */
+    uint64_t open_ns;     /* when the gate opens; 0: never closed */
+    uint64_t interval_ns; /* pace: time between two starts; 0: none */
+    uint64_t first_ns;    /* time to first content, averaged with weight 1/8 */
+    uint64_t latency_ns;  /* of whole answers, averaged so */
+    uint64_t
+        first_p95_ns; /* of ten answers in twenty, nine and a half had begun by then: upper bound
+                              of its power of two */
+    uint64_t failure_ppm; /* share of answers that were not OK, averaged with weight 1/16 */
+    uint64_t unmeasured;  /* answers without usage */
+    uint32_t inflight;    /* attempts at work */
+    uint32_t idle;        /* connections that wait */
+} swarm_http_stats;
+
+/* A client: one endpoint, in memory of the caller's. */
+typedef struct swarm_http swarm_http;
+
+/* Bytes that swarm_http_new needs, for memory of any alignment; 0 when the spec is absurd. [pure]
+ * */
+SWARM_API size_t swarm_http_size(const swarm_http_spec *spec);
+
+/* Makes a client. Strings are borrowed as long as it is used. Null when the spec is absurd or the
+ * memory too small. [pure] */
+SWARM_API swarm_http *swarm_http_new(const swarm_http_spec *spec, void *memory, size_t size);
+
+/* The table for swarm_backend_add, valid as long as the client. Null for null. [pure] */
+SWARM_API const swarm_backend *swarm_http_backend(swarm_http *http);
+
+/* Closes all connections; attempts in flight are not answered any more. Before the transport goes.
+ * [owner] */
+SWARM_API void swarm_http_close(swarm_http *http);
+
+/* Writes what was observed. INVALID. [owner] */
+SWARM_API swarm_status swarm_http_stats_get(const swarm_http *http, swarm_http_stats *out_stats);
 
 #ifdef __cplusplus
 }
