@@ -418,6 +418,7 @@ typedef struct swarm_http_request {
     uint32_t members_count;             /* at `members` */
     uint32_t dialect;                   /* SWARM_HTTP_CHAT, SWARM_HTTP_ANTHROPIC */
     uint32_t flags;                     /* SWARM_HTTP_KEEP_THINKING, or 0 */
+    uint32_t reserved;                  /* 0 */
 } swarm_http_request;
 
 /* Appends the whole request, head and body, to the writer. Always asks for a stream, with usage.
@@ -536,6 +537,7 @@ typedef struct swarm_http_spec {
     uint32_t requests_max; /* on one connection; default 1,000 */
     uint32_t dialect;      /* SWARM_HTTP_CHAT, SWARM_HTTP_ANTHROPIC */
     uint32_t flags;        /* SWARM_HTTP_NULL_OK, SWARM_HTTP_FRESH_ONLY, or 0 */
+    uint32_t reserved;     /* 0 */
 } swarm_http_spec;
 
 /* More flags of a client. */
