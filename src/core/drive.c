@@ -355,8 +355,9 @@ swarm_status swarm_sim_drive(swarm *sw, const swarm_drive_options *options) {
 /* ---- the host's clock */
 
 /* Sleeps until something is posted, at most until the deadline. While other workers run call steps
- * this thread only naps: what they make ready rings no bell, and half of it should be stolen. */
-static void sleep_until(struct drive *drive, uint64_t now_ns, uint64_t deadline_ns) {
+ * this thread only naps: what they make ready rings no bell, and half of it should be stolen. So it
+ * does if they were `quiet` only after this pass had asked: the next one may be the last. */
+static void sleep_until(struct drive *drive, uint64_t now_ns, uint64_t deadline_ns, bool quiet) {
     swarm *sw = drive->sw;
     uint64_t most_ns = deadline_ns == SWARM_NEVER ? PARK_FOREVER : deadline_ns - now_ns;
     uint32_t ticket;
@@ -365,7 +366,7 @@ static void sleep_until(struct drive *drive, uint64_t now_ns, uint64_t deadline_
         return;
     }
     ticket = park_prepare(&sw->bell);
-    if (!swarm__graph_quiet(&sw->graph)) {
+    if (!quiet || !swarm__graph_quiet(&sw->graph)) {
         most_ns = drive->is_threaded && most_ns > QUIET_WAIT_NS ? QUIET_WAIT_NS : most_ns;
         most_ns = drive->is_threaded ? most_ns : 0;
     }
@@ -394,30 +395,33 @@ static bool yield_turn(swarm *sw) {
     return true;
 }
 
-/* Whether nothing is left that could move a run. Quiet first: only then no worker can post any
- * more, and what was posted before is seen. The other way round a worker may post and leave in
- * between. */
-static bool is_stalled(swarm *sw, uint64_t deadline_ns) {
-    return swarm__graph_quiet(&sw->graph) && deadline_ns == SWARM_NEVER && sw->asks_open == 0 &&
+/* Whether nothing is left that could move a run, once the workers were seen quiet: only then can no
+ * worker post any more, and what was posted before is seen. The other way round one may post and
+ * leave in between. */
+static bool is_stalled(const swarm *sw, uint64_t deadline_ns) {
+    return deadline_ns == SWARM_NEVER && sw->asks_open == 0 &&
            sw->dispatch.attempts_free.used == 0 && !swarm__round_pending(sw);
 }
 
-/* Whether only answers can move anything: then there is no reason to keep the process. */
+/* Whether, once the workers were seen quiet, only answers can move anything: then there is no
+ * reason to keep the process. */
 static bool is_paused(struct drive *drive) {
     swarm *sw = drive->sw;
 
     return sw->asks_open != 0 && (drive->options->flags & SWARM_DRIVE_WAIT) == 0 &&
-           swarm__graph_quiet(&sw->graph) && sw->dispatch.attempts_free.used == 0 &&
-           !swarm__round_pending(sw) && backends_deadline(sw) == SWARM_NEVER &&
-           swarm__ask_is_all(sw);
+           sw->dispatch.attempts_free.used == 0 && !swarm__round_pending(sw) &&
+           backends_deadline(sw) == SWARM_NEVER && swarm__ask_is_all(sw);
 }
 
+/* One look a pass says whether workers are quiet: with one for each question, a worker that leaves
+ * in between would make the answers disagree, and an ended run stall, or the drive oversleep its
+ * end. */
 static swarm_status real_loop(struct drive *drive, uint64_t until_ns) {
     swarm *sw = drive->sw;
 
     for (;;) {
         uint64_t now_ns = sw->host->clock(sw->host->context), deadline_ns;
-        bool changed = false, worked;
+        bool changed = false, worked, quiet;
         swarm_status status;
 
         poll_backends(sw, now_ns);
@@ -427,7 +431,8 @@ static swarm_status real_loop(struct drive *drive, uint64_t until_ns) {
             return status;
         }
         changed = pump_requests(drive) || changed || worked;
-        if (!changed && is_over(sw) && swarm__graph_quiet(&sw->graph)) {
+        quiet = !changed && swarm__graph_quiet(&sw->graph);
+        if (quiet && is_over(sw)) {
             return how_it_ended(sw);
         }
         if (now_ns >= until_ns) {
@@ -435,16 +440,16 @@ static swarm_status real_loop(struct drive *drive, uint64_t until_ns) {
         }
         changed = yield_turn(sw) || changed;
         deadline_ns = changed ? 0 : next_deadline(sw);
-        if (!changed && is_stalled(sw, deadline_ns)) {
-            return how_it_ended(sw); /* OK if only a worker was still on its way out above */
+        if (quiet && !changed && is_stalled(sw, deadline_ns)) {
+            return SWARM_E_STALLED;
         }
-        if (!changed && is_paused(drive)) {
+        if (quiet && !changed && is_paused(drive)) {
             return SWARM_E_PAUSED;
         }
         if ((drive->options->flags & SWARM_DRIVE_INSTANT) != 0) {
             return SWARM_E_AGAIN;
         }
-        sleep_until(drive, now_ns, deadline_ns < until_ns ? deadline_ns : until_ns);
+        sleep_until(drive, now_ns, deadline_ns < until_ns ? deadline_ns : until_ns, quiet);
     }
 }
 
