@@ -36,9 +36,10 @@
 #define TABLE 8192u     /* entries of either hash table; a power of two above twice that */
 #define MESSAGES 65536u
 #define WORDS (8 + LOCATIONS)
-#define POOL (1u << 22)   /* words of the views of messages */
-#define OPERATIONS 30000u /* of an execution: more is a loop that does not end */
-#define STALE_DEPTH 8u    /* messages back that a load may see */
+#define POOL (1u << 22)              /* words of the views of messages */
+#define OPERATIONS 30000u            /* of an execution: more is a loop that does not end */
+#define STALE_DEPTH 8u               /* messages back that a load may see */
+#define LONG_NS UINT64_C(1000000000) /* nothing may depend on a wait of that long to end */
 #define OUTSIDE LOOM_THREADS
 #define NONE UINT32_MAX
 
@@ -251,8 +252,8 @@ static void tick(void) {
 /* ---- scheduling */
 
 static bool can_run(const struct thread *thread) {
-    return thread->state == READY || thread->state == TIMED ||
-           (thread->state == PAUSED && thread->writes != loom.writes);
+    return thread->state == READY ||
+           ((thread->state == PAUSED || thread->state == TIMED) && thread->writes != loom.writes);
 }
 
 /* Everybody who may go on, the running one first; those whose waits would time out last. */
@@ -275,12 +276,16 @@ static uint32_t runnable(uint32_t *out_threads) {
     return count;
 }
 
-/* Nobody can go on by itself: those who paused may, once without anything new. */
+/* Nobody can go on by itself: those who paused, or wait for a time, may, once without anything
+ * new. */
 static uint32_t runnable_paused(uint32_t *out_threads) {
     uint32_t count = 0;
 
     for (uint32_t t = 0; t < loom.client->threads; t++) {
-        if (loom.threads[t].state == PAUSED && loom.threads[t].retried != loom.writes) {
+        const struct thread *thread = &loom.threads[t];
+        bool waits = thread->state == PAUSED || thread->state == TIMED;
+
+        if (waits && thread->retried != loom.writes) {
             out_threads[count++] = t;
         }
     }
@@ -296,25 +301,32 @@ static uint32_t unended(enum thread_state state) {
     return count;
 }
 
+static uint32_t choose(struct loom_question *question, uint32_t count) {
+    question->answers = count;
+    return count == 1 ? question->threads[0] : question->threads[loom_answer(question)];
+}
+
 /* Who runs next, or NONE at the end. */
 static uint32_t next_thread(void) {
-    uint32_t threads[2 * LOOM_THREADS], count = runnable(threads);
+    uint32_t threads[2 * LOOM_THREADS], count = runnable(threads), next;
     struct loom_question question = {ASK_THREAD, 0, false, threads};
 
-    question.costs = count != 0 && threads[0] == loom.running;
-    if (count == 0) {
-        count = runnable_paused(threads);
+    if (count != 0) {
+        question.costs = threads[0] == loom.running;
+        return choose(&question, count);
     }
-    if (count == 0) {
-        if (unended(PAUSED) != 0) {
-            loom_fail("livelock", "threads pause for each other");
-        } else if (unended(BLOCKED) != 0) {
-            loom_fail("deadlock", "all threads wait");
-        }
-        return NONE;
+    count = runnable_paused(threads);
+    if (count != 0) {
+        next = choose(&question, count);
+        loom.threads[next].retried = loom.writes;
+        return next;
     }
-    question.answers = count;
-    return count == 1 ? threads[0] : threads[loom_answer(&question)];
+    if (unended(PAUSED) + unended(TIMED) != 0) {
+        loom_fail("livelock", "threads wait for each other");
+    } else if (unended(BLOCKED) != 0) {
+        loom_fail("deadlock", "all threads sleep");
+    }
+    return NONE;
 }
 
 static void switch_to(uint32_t next) {
@@ -638,7 +650,6 @@ void loom_pause(void) {
     self()->state = PAUSED;
     self()->writes = loom.writes;
     switch_to(next_thread());
-    self()->retried = loom.writes;
     self()->fresh = true;
     if (++loom.out->operations > OPERATIONS) {
         loom_fail("endless", "an execution without end");
@@ -667,7 +678,8 @@ void loom_wait(void *context, const void *address, uint32_t expected, uint64_t t
         self()->failures++;
         return;
     }
-    self()->state = timeout_ns == UINT64_MAX ? BLOCKED : TIMED;
+    self()->state = timeout_ns >= LONG_NS ? BLOCKED : TIMED;
+    self()->writes = loom.writes;
     self()->parked = address;
     switch_to(next_thread());
     list("wakes", address, 0, 0);

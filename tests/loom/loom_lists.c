@@ -338,8 +338,11 @@ static void space_begin(void) {
 
 static uint32_t space_get(uint32_t thread, struct stock *stock) {
     bool fresh;
+    uint32_t asked = stock->first == NONE32 ? stock->batch : stock->count + 1;
     uint32_t cell = space_take(&space, stock, &fresh);
 
+    LOOM_CHECK(stock->count < asked || cell == NONE32 || fresh); /* no more than was asked for */
+    LOOM_CHECK(fresh || cell == NONE32 || stock->batch == space.stock_max);
     if (cell != NONE32) {
         LOOM_CHECK(cell < loom_size());
         LOOM_CHECK(payload[cell] == 0);
@@ -366,6 +369,33 @@ static void space_run(uint32_t thread) {
     }
     space_return(&space, &given);
     space_return(&space, &taken);
+}
+
+/* One refill against take, take, give, take: the head comes back, with another tag. */
+static void space_aba(uint32_t thread) {
+    struct stock one, two, three;
+    uint32_t first, second;
+
+    stock_init(&one);
+    stock_init(&two);
+    stock_init(&three);
+    first = space_get(thread, &one);
+    if (thread == 1) {
+        second = space_get(thread, &two);
+        if (first != NONE32) {
+            payload[first] = 0;
+            space_give(&space, first);
+        }
+        first = space_get(thread, &three);
+        if (second != NONE32) {
+            payload[second] = 0;
+            space_give(&space, second);
+        }
+    }
+    if (first != NONE32) {
+        payload[first] = 0;
+        space_give(&space, first);
+    }
 }
 
 static void space_check(void) {
@@ -484,6 +514,8 @@ static const struct loom_client clients[] = {
      .first = 400000, .random = 100000},
     {CLIENT("space", space_used, space_run, space_check, 2, 4), .preemptions = 2, .first = 400000,
      .random = 300000},
+    {CLIENT("space_aba", space_used, space_aba, space_check, 2, 3), .preemptions = 3,
+     .first = 400000, .random = 300000},
     {CLIENT("space_fresh", space_begin, space_run, space_check, 2, 4), .preemptions = 2,
      .first = 400000, .random = 200000},
     {CLIENT("space_claim", space_begin, space_claim_run, space_claim_check, 2, 4), .preemptions = 3,

@@ -162,7 +162,8 @@ class Bench:
         self.folder, self.full = folder, full
         for part in ("src", "tests/loom"):
             shutil.copytree(os.path.join(ROOT, part), os.path.join(folder, part))
-        shutil.copy(os.path.join(ROOT, "swarm.h"), folder)
+        for name in ("swarm.h", "tests/test_graph.h"):
+            shutil.copy(os.path.join(ROOT, name), os.path.join(folder, name))
         for name in ("loom", "plain", "search"):
             subprocess.run(["gcc", "-std=c11", "-O2", "-w", "-c", f"tests/loom/{name}.c", "-o",
                             f"{name}.o"], cwd=folder, check=True)
@@ -181,24 +182,26 @@ class Bench:
             with open(place, "w", encoding="utf-8") as file:
                 file.write(good)
 
+    def run(self, client):
+        """Builds a client and runs it: None, or what it says against it."""
+        built = subprocess.run(
+            COMPILE + [f"tests/loom/loom_{client}.c", "loom.o", "plain.o", "search.o", "-o",
+                       f"loom_{client}"], cwd=self.folder, capture_output=True, check=False)
+        if built.returncode != 0:
+            return "does not compile"
+        command = [f"./loom_{client}"] + ([] if self.full else ["--quick"]) + ["--stop"]
+        try:
+            done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True,
+                                  timeout=300, check=False)
+        except subprocess.TimeoutExpired:
+            return f"killed by time in {client}"
+        found = re.search(r"(?m)^not ok \d+ - (\S+)", done.stdout)
+        return f"killed by {found.group(1) if found else client}" if done.returncode else None
+
     def judge_now(self, path):
         """The same for what stands in the copy now."""
-        for client in FILES[path]:
-            built = subprocess.run(
-                COMPILE + [f"tests/loom/loom_{client}.c", "loom.o", "plain.o", "search.o", "-o",
-                           f"loom_{client}"], cwd=self.folder, capture_output=True, check=False)
-            if built.returncode != 0:
-                return "does not compile"
-            command = [f"./loom_{client}"] + ([] if self.full else ["--quick"]) + ["--stop"]
-            try:
-                done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True,
-                                      timeout=300, check=False)
-            except subprocess.TimeoutExpired:
-                return f"killed by time in {client}"
-            if done.returncode != 0:
-                found = re.search(r"(?m)^not ok \d+ - (\S+)", done.stdout)
-                return f"killed by {found.group(1) if found else client}"
-        return "survives"
+        said = (self.run(client) for client in FILES[path])
+        return next((s for s in said if s is not None), "survives")
 
 
 def judge_all(chosen, jobs, full):
@@ -214,6 +217,9 @@ def judge_all(chosen, jobs, full):
             finally:
                 free.append(bench)
 
+        for client in sorted({c for path in {m[0] for m in chosen} for c in FILES[path]}):
+            if benches[0].run(client) is not None:
+                raise SystemExit(f"loom_{client} fails without any mutant")
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
             yield from pool.map(one, chosen)
 
