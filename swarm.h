@@ -750,6 +750,7 @@ typedef struct swarm_run_report {
     uint32_t state;          /* SWARM_RUN_OPEN and following */
     uint32_t plan_version;   /* plans applied */
     uint64_t answers;        /* questions answered: interventions; reminders don't count */
+    uint64_t hedges;         /* second attempts that were asked for */
 } swarm_run_report;
 
 /* Writes a run's account so far. STALE. [owner] */
@@ -838,6 +839,22 @@ typedef struct swarm_watch_spec {
     uint32_t notes;              /* bit SWARM_DETECT_x: that one only writes its event */
     uint32_t reserved;           /* 0 */
 } swarm_watch_spec;
+
+/*
+ * A second attempt of an agent step that takes long: the first OK wins, the other one is cancelled,
+ * billed and fenced in the same round. It starts as soon as an agent, permits and budget are free,
+ * once a try, and is no retry: attempts_max does not count it. An attempt that fails while its
+ * rival goes on is forgotten.
+ */
+typedef struct swarm_hedge_spec {
+    uint64_t after_ns;      /* running time after which it starts; default: learned */
+    uint32_t quantile_ppm;  /* learned: this quantile of the running times of OK attempts of the
+                               first one's profile; default 950,000 */
+    uint32_t samples_min;   /* learned: no hedge before so many of them; default 20 */
+    uint32_t share_max_ppm; /* hedges of the run, at most, to its steps that have begun; default
+                               100,000; at most 1,000,000 */
+    uint32_t reserved;      /* 0 */
+} swarm_hedge_spec;
 
 /* What becomes of a question that nobody answered in time. */
 enum {
@@ -963,6 +980,7 @@ typedef struct swarm_step_spec {
     const swarm_charge_spec *charge;
     const swarm_watch_spec *watch; /* detectors; null: none. Agent steps only */
     const swarm_ask_spec *ask;     /* how it asks; null: see swarm_answer. Agent steps only */
+    const swarm_hedge_spec *hedge; /* second attempts; null: none. Agent steps only */
     uint32_t skills_count;         /* names at `skills`; 0: it requires none */
     uint32_t needs_count;          /* entries at `needs`, at most 8; 0: it needs none */
     uint32_t priority; /* 0..255; larger goes first, before the run's order; default 0 */
@@ -1482,13 +1500,16 @@ enum {
                                   all that came since the last round */
     SWARM_EVENT_DETECT = 31,   /* SWARM_DETECT_*, threshold, observed, SWARM_ACTION_*, attempt
                                   number (0: the step) */
-    SWARM_EVENT_ASK = 35,    /* sequence number of the question, SWARM_ASK_*, how often asked, when
+    SWARM_EVENT_HEDGE = 32, /* SWARM_DETECT_LATE, or 0: its time; threshold (ns; SWARM_NEVER: none),
+                                  running time so far, hedges of the run before, share_max_ppm, 1:
+                                  it starts, 0: the share is used up */
+    SWARM_EVENT_ASK = 35,   /* sequence number of the question, SWARM_ASK_*, how often asked, when
                                   it times out, when it is asked again */
     SWARM_EVENT_ANSWER = 36, /* sequence number, SWARM_ASK_*, outcome, value, digest, branch,
                                   confidence_ppm, 1: nobody waited for it any more */
     SWARM_EVENT_GUARD = 39   /* part of an option of the step, then its numbers in the order of
                                   the spec: watch 1 (from idle_timeout_ns), 2 (from size_min); ask 3
-                                  (from timeout_ns), 4 (from kind) */
+                                  (from timeout_ns), 4 (from kind); hedge 5 */
 };
 
 /* Events of the record: what a resume needs besides the decisions. */

@@ -42,6 +42,7 @@
 #include "core/plan.c"
 #include "core/planlog.c"
 #include "core/query.c"
+#include "core/rival.c"
 #include "core/run.c"
 #include "core/setup.c"
 #include "core/setuplog.c"

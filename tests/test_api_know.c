@@ -44,7 +44,7 @@ static uint32_t names_compare(const char *first, const char *prefix,
 }
 
 TEST(each_enumerator_has_its_word) {
-    CHECK_EQ(names_compare("SWARM_OUTCOME_OK = ", "SWARM_OUTCOME_", swarm_outcome_text), 10);
+    CHECK_EQ(names_compare("SWARM_OUTCOME_OK = ", "SWARM_OUTCOME_", swarm_outcome_text), 11);
     CHECK_EQ(names_compare("SWARM_STEP_PENDING = ", "SWARM_STEP_", swarm_step_state_text), 10);
     CHECK(names_compare("SWARM_EVENT_RUN_OPEN = ", "SWARM_EVENT_", swarm_event_text) >= 16);
 }
@@ -53,7 +53,7 @@ static bool is_unknown(const char *text) {
     return strcmp(text, "unknown") == 0;
 }
 
-REFUSES(swarm_outcome_text, "no outcome", 1, is_unknown(swarm_outcome_text(10)));
+REFUSES(swarm_outcome_text, "no outcome", 1, is_unknown(swarm_outcome_text(11)));
 REFUSES(swarm_outcome_text, "absurd", 1, is_unknown(swarm_outcome_text(UINT32_MAX)));
 REFUSES(swarm_step_state_text, "no state", 1, is_unknown(swarm_step_state_text(10)));
 REFUSES(swarm_step_state_text, "absurd", 1, is_unknown(swarm_step_state_text(UINT32_MAX)));

@@ -61,7 +61,7 @@ Step = struct("swarm_step_spec", """
     swarm_step: agent function
     u64: argument key order_key estimate_ns queue_timeout_ns run_timeout_ns
     swarm_retry: retry
-    pointer: join skip loop charge watch ask
+    pointer: join skip loop charge watch ask hedge
     u32: skills_count needs_count priority flags""")
 Info = struct("swarm_step_info", """
     swarm_result: result
@@ -99,7 +99,7 @@ Report = struct("swarm_run_report", """
     u64: attempts retries fenced running_ns queued_ns
     swarm_usage: usage
     u32: state plan_version
-    u64: answers""")
+    u64: answers hedges""")
 Function = CFUNCTYPE(c_uint32, c_void_p, POINTER(Call), POINTER(c_uint64))
 
 # What each function takes and gives; handles of every kind have one layout.

@@ -417,10 +417,10 @@ static bool dispatch_one(swarm *sw) {
     if (agent == NONE32 && why != PICK_NOBODY) {
         swarm__set_aside(sw, demand, why);
     } else if (agent == NONE32) {
-        swarm__step_end(sw, head, SWARM_STEP_FAILED, SWARM_E_NO_AGENT);
+        swarm__start_refused(sw, head, SWARM_STEP_FAILED, SWARM_E_NO_AGENT);
     } else if (d->runs[d->tracked[head].run].report.attempts >=
                d->runs[d->tracked[head].run].attempts_max) {
-        swarm__step_end(sw, head, SWARM_STEP_FAILED, SWARM_E_LIMIT);
+        swarm__start_refused(sw, head, SWARM_STEP_FAILED, SWARM_E_LIMIT);
     } else if (d->demands[demand].charge == NONE32 ||
                swarm__charge_admit(sw, head, &agent, &score)) {
         swarm__attempt_start(sw, head, agent, score);
@@ -433,8 +433,8 @@ static bool dispatch_one(swarm *sw) {
 static bool has_work(const swarm *sw) {
     const struct round *round = &sw->round;
 
-    return round->woken_first != NONE32 || round->arrivals != NONE32 || round->sweep != NONE32 ||
-           round->commands != NONE32 || timer_is_due(sw) ||
+    return round->rivals != NONE32 || round->woken_first != NONE32 || round->arrivals != NONE32 ||
+           round->sweep != NONE32 || round->commands != NONE32 || timer_is_due(sw) ||
            (sw->dispatch.demands_ready != NONE32 && !sw->draining);
 }
 
@@ -447,7 +447,9 @@ static int operation(swarm *sw) {
     if (has_work(sw) && swarm__setup_log(sw)) {
         return DONE;
     }
-    if (round->woken_first != NONE32) {
+    if (round->rivals != NONE32) {
+        swarm__rival_one(sw);
+    } else if (round->woken_first != NONE32) {
         swarm__woken_one(sw);
     } else if (round->arrivals != NONE32) {
         if (!arrival_one(sw)) {

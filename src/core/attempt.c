@@ -59,29 +59,34 @@ static uint32_t attempt_fill(swarm *sw, uint32_t tracked, uint32_t agent) {
     return index;
 }
 
-static void count_start(swarm *sw, const struct tracked *step) {
+static void count_start(swarm *sw, const struct tracked *step, bool is_rival) {
     struct run *run = &sw->dispatch.runs[step->run];
+    uint64_t wanted_ns = is_rival ? sw->dispatch.guards[step->guard].wanted_ns : 0;
 
     run->inflight++;
+    run->begun += step->attempts == 1;
     run->report.attempts++;
-    run->report.retries += step->attempts > 1;
-    run->report.queued_ns += sw->now_ns - step->ready_ns;
+    run->report.retries += !is_rival && step->attempts > 1;
+    run->report.queued_ns += sw->now_ns - (is_rival ? wanted_ns : step->ready_ns);
     sw->started++;
 }
 
 void swarm__attempt_start(swarm *sw, uint32_t tracked, uint32_t agent, int64_t score) {
     struct dispatch *d = &sw->dispatch;
     struct tracked *step = &d->tracked[tracked];
+    bool is_rival = step->state == SWARM_STEP_RUNNING;
 
-    swarm__demand_remove(d, tracked);
+    if (!swarm__rival_started(d, step)) {
+        swarm__demand_remove(d, tracked);
+    }
     timer_disarm(d, tracked);
     step->state = SWARM_STEP_RUNNING;
-    step->start_ns = sw->now_ns;
+    step->start_ns = is_rival ? step->start_ns : sw->now_ns;
     step->agent = agent;
     step->attempts++;
-    step->attempt = attempt_fill(sw, tracked, agent);
+    swarm__rival_link(d, tracked, attempt_fill(sw, tracked, agent));
     hold_resources(sw, &d->attempts[step->attempt]);
-    count_start(sw, step);
+    count_start(sw, step, is_rival);
 
     uint64_t fields[4] = {step->attempts, step->epoch, (uint64_t)agent + 1,
                           (uint64_t)(score + (INT64_C(1) << 32))};
@@ -200,14 +205,16 @@ static swarm_status reason_of_failure(swarm_outcome outcome) {
 void swarm__attempt_failed(swarm *sw, uint32_t tracked, swarm_outcome outcome) {
     struct dispatch *d = &sw->dispatch;
     struct tracked *step = &d->tracked[tracked];
+    uint32_t tries = swarm__tries(d, step);
     uint64_t at_ns;
 
+    SWARM_ASSERT(step->attempt == NONE32);
     step->outcome = outcome;
-    if (!outcome_is_retried(outcome) || step->attempts >= step->retry.attempts_max) {
+    if (!outcome_is_retried(outcome) || tries >= step->retry.attempts_max) {
         swarm__step_end(sw, tracked, state_of_failure(outcome), reason_of_failure(outcome));
         return;
     }
-    at_ns = saturating_add64(sw->now_ns, backoff_ns(step, d->runs[step->run].seed, step->attempts));
+    at_ns = saturating_add64(sw->now_ns, backoff_ns(step, d->runs[step->run].seed, tries));
     uint64_t fields[3] = {step->attempts, outcome, at_ns};
 
     swarm__log(sw, SWARM_EVENT_RETRY, step->run, step->ordinal, fields);
@@ -220,6 +227,24 @@ void swarm__attempt_failed(swarm *sw, uint32_t tracked, swarm_outcome outcome) {
     }
 }
 
+/* The step is through with the attempt, whatever becomes of it. Its timer goes on for others. */
+static void leave_step(swarm *sw, uint32_t index) {
+    struct dispatch *d = &sw->dispatch;
+    struct attempt *attempt = &d->attempts[index];
+    uint32_t tracked = attempt->tracked;
+
+    SWARM_ASSERT(tracked != NONE32);
+    SWARM_ASSERT(d->runs[attempt->run].inflight != 0);
+    swarm__rival_unlink(d, tracked, index);
+    attempt->tracked = NONE32;
+    if (d->tracked[tracked].attempt == NONE32) {
+        timer_disarm(d, tracked);
+        swarm__rival_unwanted(sw, tracked);
+    }
+    d->runs[attempt->run].inflight--;
+    swarm__demand_wake(d, wait_of_run(d, attempt->run));
+}
+
 /* The attempt is over; what it asks is asked, and the step waits without it. */
 static void step_pauses(swarm *sw, uint32_t tracked, struct attempt *attempt) {
     if (swarm__ask_open(sw, tracked, SWARM_ASK_PAUSE, &attempt->answer.result, attempt->backend)) {
@@ -230,46 +255,69 @@ static void step_pauses(swarm *sw, uint32_t tracked, struct attempt *attempt) {
     }
 }
 
-static void step_answered(swarm *sw, uint32_t tracked, struct attempt *attempt) {
+/* It never began, or the endpoint was full: the step waits again, or goes on with a rival. */
+static void step_refused(swarm *sw, uint32_t tracked, struct attempt *attempt) {
     struct tracked *step = &sw->dispatch.tracked[tracked];
-    swarm_outcome outcome = attempt->answer.outcome;
+    swarm_run_report *report = &sw->dispatch.runs[step->run].report;
+
+    hold_backend(sw, attempt, step->retry.backoff_ns);
+    if (step->attempt != NONE32) {
+        return;
+    }
+    if (attempt->number == step->attempts) {
+        report->retries -= swarm__tries(&sw->dispatch, step) > 1;
+        report->attempts--;
+        step->attempts--;
+    }
+    step->epoch++;
+    swarm__step_ready(sw, tracked);
+}
+
+static void step_went_well(swarm *sw, uint32_t tracked, struct attempt *attempt) {
+    struct tracked *step = &sw->dispatch.tracked[tracked];
     swarm_status reason;
 
-    SWARM_ASSERT(step->state == SWARM_STEP_RUNNING);
-    SWARM_ASSERT(step->epoch == attempt->epoch);
-    SWARM_ASSERT(sw->dispatch.runs[step->run].inflight != 0);
-    step->attempt = NONE32;
-    timer_disarm(&sw->dispatch, tracked);
-    sw->dispatch.runs[step->run].inflight--;
-    swarm__demand_wake(&sw->dispatch, wait_of_run(&sw->dispatch, step->run));
-    if (outcome == SWARM_OUTCOME_OK && step->guard != NONE32) {
-        outcome = swarm__watch_result(sw, tracked, attempt);
+    if (step->guard != NONE32) {
+        swarm__hedge_learn(sw, attempt);
+        swarm__rivals_drop(sw, tracked, SWARM_OK);
     }
-    if (outcome == SWARM_OUTCOME_OK &&
-        swarm__loop_again(sw, tracked, &attempt->answer.result, &reason)) {
-        step->outcome = outcome;
+    step->outcome = SWARM_OUTCOME_OK;
+    if (swarm__loop_again(sw, tracked, &attempt->answer.result, &reason)) {
         step->result = attempt->answer.result; /* but the bytes, which go back with the attempt */
         step->result.bytes = NULL;
         step->result.size = 0;
         step->attempts = 0;
         step->epoch++;
+        swarm__rivals_afresh(sw, step);
         swarm__step_ready(sw, tracked);
-    } else if (outcome == SWARM_OUTCOME_OK) {
-        step->outcome = outcome;
-        step->result = attempt->answer.result;
-        step->lent = step->result.bytes != NULL;
-        step->backend = attempt->backend;
-        attempt->answer.result.bytes = NULL; /* the step gives it back */
-        swarm__step_end(sw, tracked, SWARM_STEP_OK, reason);
+        return;
+    }
+    step->result = attempt->answer.result;
+    step->lent = step->result.bytes != NULL;
+    step->backend = attempt->backend;
+    step->agent = attempt->agent;
+    attempt->answer.result.bytes = NULL; /* the step gives it back */
+    swarm__step_end(sw, tracked, SWARM_STEP_OK, reason);
+}
+
+static void step_answered(swarm *sw, uint32_t tracked, struct attempt *attempt) {
+    struct tracked *step = &sw->dispatch.tracked[tracked];
+    swarm_outcome outcome = attempt->answer.outcome;
+
+    SWARM_ASSERT(step->state == SWARM_STEP_RUNNING);
+    SWARM_ASSERT(step->epoch >= attempt->epoch);
+    leave_step(sw, (uint32_t)(attempt - sw->dispatch.attempts));
+    if (outcome == SWARM_OUTCOME_OK && step->guard != NONE32) {
+        outcome = swarm__watch_result(sw, tracked, attempt);
+    }
+    if (outcome == SWARM_OUTCOME_OK) {
+        step_went_well(sw, tracked, attempt);
+    } else if (outcome == SWARM_OUTCOME_REFUSED || outcome == SWARM_OUTCOME_THROTTLED) {
+        step_refused(sw, tracked, attempt);
+    } else if (step->attempt != NONE32) {
+        return; /* a rival goes on */
     } else if (outcome == SWARM_OUTCOME_PAUSE) {
         step_pauses(sw, tracked, attempt);
-    } else if (outcome == SWARM_OUTCOME_REFUSED || outcome == SWARM_OUTCOME_THROTTLED) {
-        sw->dispatch.runs[step->run].report.retries -= step->attempts > 1;
-        step->attempts--;
-        step->epoch++;
-        sw->dispatch.runs[step->run].report.attempts--;
-        hold_backend(sw, attempt, step->retry.backoff_ns);
-        swarm__step_ready(sw, tracked);
     } else {
         swarm__attempt_failed(sw, tracked, outcome);
     }
@@ -296,34 +344,56 @@ void swarm__attempt_answered(swarm *sw, uint32_t index) {
     attempt_done(sw, index);
 }
 
-/* The step goes on without the attempt. One whose START nobody has taken is settled at once. */
-void swarm__attempt_give_up(swarm *sw, uint32_t tracked, swarm_status reason) {
+/* One whose START nobody has taken is settled at once. */
+void swarm__attempt_fence(swarm *sw, uint32_t index, swarm_status reason) {
     struct dispatch *d = &sw->dispatch;
-    struct tracked *step = &d->tracked[tracked];
-    uint32_t index = step->attempt;
     struct attempt *attempt = &d->attempts[index];
     bool was_taken = attempt_state(d, index) != ATTEMPT_QUEUED;
     uint64_t fields[4] = {attempt->number, attempt->epoch, (uint64_t)(-(int64_t)reason), was_taken};
 
-    swarm__log(sw, SWARM_EVENT_GIVE_UP, step->run, step->ordinal, fields);
-    timer_disarm(d, tracked);
-    step->attempt = NONE32;
-    step->epoch++;
-    attempt->tracked = NONE32;
-    d->runs[step->run].inflight--;
-    swarm__demand_wake(d, wait_of_run(d, step->run));
+    SWARM_ASSERT(attempt->tracked == NONE32);
+    swarm__log(sw, SWARM_EVENT_GIVE_UP, attempt->run, attempt->ordinal, fields);
     if (!was_taken) {
         const swarm_completion nothing = {.outcome = SWARM_OUTCOME_REFUSED};
 
         attempt->answer = nothing;
         log_answer(sw, SWARM_EVENT_FENCED, attempt, false); /* the agent is free again */
-        settle(sw, index); /* still in the queue: freed when it leaves that */
+        settle(sw, index);
+        attempt_done(sw, index); /* if it is still in the queue, when it leaves that */
         return;
     }
-    d->runs[step->run].late++;
+    d->runs[attempt->run].late++;
     attempt_request(d, index, ATTEMPT_WANTS_CANCEL);
     timer_arm(d, timer_of_attempt(d, index),
               saturating_add64(sw->now_ns, sw->config.cancel_grace_ns), attempt->ordinal);
+}
+
+static void give_up_one(swarm *sw, uint32_t index, swarm_status reason) {
+    sw->dispatch.tracked[sw->dispatch.attempts[index].tracked].epoch++;
+    leave_step(sw, index);
+    swarm__attempt_fence(sw, index, reason);
+}
+
+/* The step goes on without its attempts. */
+void swarm__attempt_give_up(swarm *sw, uint32_t tracked, swarm_status reason) {
+    uint32_t index = sw->dispatch.tracked[tracked].attempt;
+
+    if (sw->dispatch.attempts[index].sibling == NONE32) {
+        give_up_one(sw, index, reason);
+        return;
+    }
+    sw->dispatch.tracked[tracked].epoch++;
+    timer_disarm(&sw->dispatch, tracked);
+    swarm__rivals_drop(sw, tracked, reason);
+}
+
+void swarm__attempt_lost(swarm *sw, uint32_t index, swarm_status reason, swarm_outcome outcome) {
+    uint32_t tracked = sw->dispatch.attempts[index].tracked;
+
+    give_up_one(sw, index, reason);
+    if (sw->dispatch.tracked[tracked].attempt == NONE32) {
+        swarm__attempt_failed(sw, tracked, outcome);
+    }
 }
 
 /* Nobody answered the cancel in time: the attempt is over, and a later answer is stale. */

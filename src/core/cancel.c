@@ -214,10 +214,7 @@ static void sweep_attempt(swarm *sw) {
 
     if (slots_taken(&d->attempts_free, index) && attempt->agent == sw->round.sweep_agent &&
         !attempt->settled && attempt->tracked != NONE32) {
-        uint32_t tracked = attempt->tracked;
-
-        swarm__attempt_give_up(sw, tracked, SWARM_OK);
-        swarm__attempt_failed(sw, tracked, SWARM_OUTCOME_LOST);
+        swarm__attempt_lost(sw, index, SWARM_OK, SWARM_OUTCOME_LOST);
     }
     if (sw->round.sweep == sw->config.inflight_max) {
         sw->round.sweep = NONE32;

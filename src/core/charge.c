@@ -7,6 +7,7 @@
  * nothing can, as the limits stand, the policy of the budget that lacks decides.
  */
 #include "charge.h"
+#include "guard.h"
 
 #include "gate.h"
 
@@ -160,7 +161,7 @@ static bool exhausted(swarm *sw, uint32_t head, const struct lack *lack, uint32_
             return false;
         }
     }
-    swarm__step_end(sw, head, SWARM_STEP_BUDGET, SWARM_E_BUDGET);
+    swarm__start_refused(sw, head, SWARM_STEP_BUDGET, SWARM_E_BUDGET);
     return false;
 }
 

@@ -24,6 +24,7 @@
  *     run.c       runs: opening to forgetting
  *     setup.c     configuration, memory, backends, profiles, agents, permits, functions
  *     query.c     what may be asked
+ *     rival.c     several attempts of one step at once
  *     drive.c     the loops: by the host's clock, and in virtual time
  *     invariant.c what must hold between two rounds
  *     turn.c      who is the owner; signals between threads
@@ -101,6 +102,7 @@ struct round {
     uint32_t commands;    /* sorted list */
     uint32_t sweep;       /* next tracked step, or attempt, of a cancel under way, or NONE32 */
     uint32_t sweep_agent; /* a sweep over this agent's attempts, or NONE32 */
+    uint32_t rivals;      /* attempts that are to be given up, by `sibling` */
     uint32_t losers_first, losers_last; /* joins whose losers are to be cancelled */
     uint32_t held_first, held_last;     /* call steps that wait for the log to be safe */
     uint64_t held_frame;
@@ -314,19 +316,6 @@ void swarm__shapes_start(swarm_plan *plan);
 void swarm__shapes_again(swarm *sw, uint32_t run);
 void swarm__shapes_start_again(swarm *sw, uint32_t run);
 
-/* ---- attempt.c */
-
-/* Starts an attempt of a ready step: the agent and the permits have been found free. */
-void swarm__attempt_start(swarm *sw, uint32_t tracked, uint32_t agent, int64_t score);
-/* Applies an answer that has arrived. */
-void swarm__attempt_answered(swarm *sw, uint32_t attempt);
-/* The step goes on without its attempt; the backend is asked to stop, and has a grace to answer. */
-void swarm__attempt_give_up(swarm *sw, uint32_t tracked, swarm_status reason);
-/* The grace is over: agent and permits come back without an answer. */
-void swarm__attempt_grace_over(swarm *sw, uint32_t attempt);
-/* Tries the step again, or ends it, after a counted attempt that did not go well. */
-void swarm__attempt_failed(swarm *sw, uint32_t tracked, swarm_outcome outcome);
-
 /* ---- cancel.c */
 
 /* Notes by what a posted command is sorted into its round. */
@@ -396,5 +385,7 @@ uint32_t swarm__take(swarm *sw, swarm_request *requests, uint32_t max, bool with
 bool swarm__round_pending(const swarm *sw);
 
 #include "trace.h"
+
+#include "attempt.h"
 
 #endif

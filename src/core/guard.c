@@ -8,10 +8,13 @@
 #include <string.h>
 
 #define RATE_WINDOW_NS UINT64_C(10000000000)
+#define HEDGE_QUANTILE 950000u
+#define HEDGE_SAMPLES 20u
+#define HEDGE_SHARE 100000u
 #define DAY_NS UINT64_C(86400000000000)
 
 bool swarm__guard_wanted(const swarm_step_spec *spec) {
-    return spec->watch != NULL || spec->ask != NULL;
+    return spec->watch != NULL || spec->ask != NULL || spec->hedge != NULL;
 }
 
 bool swarm__guard_asks(const swarm *sw, const struct tracked *step) {
@@ -67,11 +70,26 @@ static void ask_fill(swarm_ask_spec *ask) {
     ask->day_ns = ask->day_ns == 0 ? DAY_NS : ask->day_ns;
 }
 
+static const char *hedge_fault(const swarm_hedge_spec *spec) {
+    if (spec->quantile_ppm > MILLION || spec->share_max_ppm > MILLION || spec->reserved != 0) {
+        return "hedge: quantile_ppm or share_max_ppm above 1,000,000, or reserved is not 0";
+    }
+    return spec->samples_min > QUANTILE_TOTAL_MAX / 2 ? "hedge: samples_min is above 2,048" : NULL;
+}
+
+static void hedge_fill(swarm_hedge_spec *hedge) {
+    hedge->after_ns = or_never(hedge->after_ns);
+    hedge->quantile_ppm = hedge->quantile_ppm == 0 ? HEDGE_QUANTILE : hedge->quantile_ppm;
+    hedge->samples_min = hedge->samples_min == 0 ? HEDGE_SAMPLES : hedge->samples_min;
+    hedge->share_max_ppm = hedge->share_max_ppm == 0 ? HEDGE_SHARE : hedge->share_max_ppm;
+}
+
 /* What is wrong with the step's options, or null. */
 static const char *guard_fault(const swarm_step_spec *spec) {
     const char *fault = spec->watch == NULL ? NULL : watch_fault(spec->watch);
 
-    return fault != NULL || spec->ask == NULL ? fault : ask_fault(spec->ask);
+    fault = fault != NULL || spec->ask == NULL ? fault : ask_fault(spec->ask);
+    return fault != NULL || spec->hedge == NULL ? fault : hedge_fault(spec->hedge);
 }
 
 static void guard_fill(struct guard *guard, const swarm_step_spec *spec) {
@@ -84,9 +102,15 @@ static void guard_fill(struct guard *guard, const swarm_step_spec *spec) {
         guard->ask = *spec->ask;
         guard->has |= GUARD_ASK;
     }
+    if (spec->hedge != NULL) {
+        guard->hedge = *spec->hedge;
+        guard->has |= GUARD_HEDGE;
+    }
     watch_fill(&guard->watch);
+    hedge_fill(&guard->hedge);
     ask_fill(&guard->ask);
     guard->first_ready_ns = SWARM_NEVER;
+    guard->wake_ns = SWARM_NEVER;
 }
 
 bool swarm__guard_new(swarm_plan *plan, const swarm_step_spec *spec, uint32_t *out_guard) {
@@ -117,7 +141,10 @@ void swarm__guard_free(struct dispatch *d, uint32_t guard) {
 
 void swarm__guard_again(struct dispatch *d, uint32_t guard) {
     d->guards[guard].first_ready_ns = SWARM_NEVER;
-    d->guards[guard].wake_ns = 0;
+    d->guards[guard].wake_ns = SWARM_NEVER;
+    d->guards[guard].extra = 0;
+    d->guards[guard].wants = 0;
+    d->guards[guard].hedged = false;
 }
 
 /* Parts are numbered through: each event has the part and seven numbers. */
@@ -146,6 +173,12 @@ void swarm__guard_log(swarm *sw, const struct tracked *step, uint64_t ordinal) {
         swarm__log(sw, SWARM_EVENT_GUARD, step->run, ordinal, first);
         swarm__log(sw, SWARM_EVENT_GUARD, step->run, ordinal, second);
     }
+    if ((guard->has & GUARD_HEDGE) != 0) {
+        const swarm_hedge_spec *h = &guard->hedge;
+        uint64_t fields[8] = {5, h->after_ns, h->quantile_ppm, h->samples_min, h->share_max_ppm};
+
+        swarm__log(sw, SWARM_EVENT_GUARD, step->run, ordinal, fields);
+    }
 }
 
 /* ---- the step's timer */
@@ -161,7 +194,7 @@ static uint64_t state_due(const swarm *sw, uint32_t tracked) {
     case SWARM_STEP_HELD:
         return swarm__ask_of(sw, tracked) != NONE32 ? swarm__ask_due(sw, tracked) : guard->wake_ns;
     default:
-        return SWARM_NEVER;
+        return guard->wake_ns;
     }
 }
 
@@ -200,5 +233,9 @@ bool swarm__guard_timer(swarm *sw, uint32_t tracked) {
                           sw->now_ns - step->ready_ns);
         return true;
     }
-    return step->state == SWARM_STEP_HELD && swarm__ask_timer(sw, tracked);
+    if (step->state == SWARM_STEP_RUNNING) {
+        swarm__hedge(sw, tracked, SWARM_DETECT_NONE);
+        return true;
+    }
+    return swarm__ask_timer(sw, tracked);
 }

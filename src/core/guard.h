@@ -30,6 +30,32 @@ void swarm__guard_arm(swarm *sw, uint32_t tracked);
 /* The step's timer: false when it was none of the guard's own, but the state's ordinary one. */
 bool swarm__guard_timer(swarm *sw, uint32_t tracked);
 
+/* ---- rival.c */
+
+/* Puts an attempt into its step's list, the newest first; takes it out. */
+void swarm__rival_link(struct dispatch *d, uint32_t tracked, uint32_t attempt);
+void swarm__rival_unlink(struct dispatch *d, uint32_t tracked, uint32_t attempt);
+/* All attempts of the step that are in flight will be given up, one an operation, in this round. */
+void swarm__rivals_drop(swarm *sw, uint32_t tracked, swarm_status reason);
+/* Gives up the first of these. */
+void swarm__rival_one(swarm *sw);
+/* The step wants no further attempt. */
+void swarm__rival_unwanted(swarm *sw, uint32_t tracked);
+/* The head of a queue can't be started at all: the step ends, or goes on with what is in flight. */
+void swarm__start_refused(swarm *sw, uint32_t tracked, uint32_t state, swarm_status reason);
+/* An attempt is about to start. True when the step wants more, and stays in its queue. */
+bool swarm__rival_started(struct dispatch *d, struct tracked *step);
+/* Attempts that count as tries. */
+uint32_t swarm__tries(const struct dispatch *d, const struct tracked *step);
+/* The step begins another iteration: nothing was tried yet. */
+void swarm__rivals_afresh(swarm *sw, struct tracked *step);
+/* An attempt began: when its hedge is due. */
+void swarm__hedge_begin(swarm *sw, uint32_t tracked);
+/* An attempt went well: its profile's times. */
+void swarm__hedge_learn(swarm *sw, const struct attempt *attempt);
+/* It is due, or the attempt will be late. */
+void swarm__hedge(swarm *sw, uint32_t tracked, uint32_t detector);
+
 /* ---- ask.c */
 
 /* The step is HELD from now on, until the question is answered. False: no place for it, and nothing

@@ -4,12 +4,36 @@
  * tests, simulation, fuzzing. It looks at the tables from outside, and so says again what table.h
  * promises.
  */
-#include "core.h"
+#include "guard.h"
 
 #if defined(SWARM_ASSERTS)
 
 #define FULL_LOOK_MAX 256u   /* with more attempts than this only some rounds are looked at */
 #define FULL_LOOK_EVERY 256u /* rounds */
+
+static bool wants_more(const struct dispatch *d, const struct tracked *step) {
+    return step->guard != NONE32 && d->guards[step->guard].wants != 0 &&
+           step->state == SWARM_STEP_RUNNING;
+}
+
+/* Attempts in flight of a step. */
+static uint32_t attempts_of(const struct dispatch *d, const struct tracked *step) {
+    uint32_t count = 0;
+
+    for (uint32_t at = step->attempt; at != NONE32; at = d->attempts[at].sibling) {
+        count++;
+    }
+    return count;
+}
+
+static bool is_among(const struct dispatch *d, uint32_t tracked, uint32_t attempt) {
+    uint32_t at = d->tracked[tracked].attempt;
+
+    while (at != NONE32 && at != attempt) {
+        at = d->attempts[at].sibling;
+    }
+    return at != NONE32;
+}
 
 /* A tracked step is where its state says, and nowhere else. */
 static void step_holds(const struct dispatch *d, uint32_t tracked) {
@@ -18,11 +42,11 @@ static void step_holds(const struct dispatch *d, uint32_t tracked) {
 
     SWARM_ASSERT(step->state <= SWARM_STEP_BUDGET);
     SWARM_ASSERT(running == (step->attempt != NONE32));
-    SWARM_ASSERT((is_agent && step->state == SWARM_STEP_READY) ==
+    SWARM_ASSERT((is_agent && (step->state == SWARM_STEP_READY || wants_more(d, step))) ==
                  heap_contains(d->ready_nodes, tracked));
-    if (running) {
-        SWARM_ASSERT(d->attempts[step->attempt].tracked == tracked);
-        SWARM_ASSERT(d->attempts[step->attempt].epoch == step->epoch);
+    for (uint32_t at = step->attempt; at != NONE32; at = d->attempts[at].sibling) {
+        SWARM_ASSERT(d->attempts[at].tracked == tracked);
+        SWARM_ASSERT(d->attempts[at].epoch <= step->epoch);
     }
     if (step->state == SWARM_STEP_HELD && d->runs[step->run].asks == 0) {
         SWARM_ASSERT(heap_contains(d->timer_nodes, tracked));
@@ -52,7 +76,7 @@ static struct held attempts_hold(const struct dispatch *d) {
         }
         held.attempts++;
         SWARM_ASSERT(d->agents[attempt->agent].inflight != 0);
-        SWARM_ASSERT(attempt->tracked == NONE32 || d->tracked[attempt->tracked].attempt == i);
+        SWARM_ASSERT(attempt->tracked == NONE32 || is_among(d, attempt->tracked, i));
         for (uint32_t k = 0; k < d->demands[attempt->demand].needs_count; k++) {
             const struct permit *permit = &d->permits[d->demands[attempt->demand].needs[k].permit];
 
@@ -111,7 +135,7 @@ static void run_holds(const struct dispatch *d, const struct run *run) {
         SWARM_ASSERT(d->tracked[at].run_previous == previous);
         SWARM_ASSERT(previous == NONE32 || d->tracked[previous].ordinal < d->tracked[at].ordinal);
         step_holds(d, at);
-        inflight += d->tracked[at].attempt != NONE32;
+        inflight += attempts_of(d, &d->tracked[at]);
         previous = at;
     }
     SWARM_ASSERT(run->last == previous);

@@ -42,6 +42,7 @@ static void run_begin(swarm *sw, uint32_t index) {
     swarm__log_flush(&sw->log); /* events of the slot's last run, or time round */
     hash128_init(&sw->streams[index].hash, SWARM_TRACE_VERSION);
     sw->streams[index].now_ns = SWARM_NEVER; /* no time has gone in */
+    run->begun = 0;
     run->ended = false;
     run->started = false;
     run->cancelled = false;
@@ -221,7 +222,8 @@ swarm_status swarm_run_again(swarm *sw, swarm_run handle) {
     if ((run->flags & SWARM_RUN_GROWING) != 0) {
         return SWARM_E_FROZEN;
     }
-    if (!run->ended || run->inflight + run->late != 0 || !results_returned(sw, run)) {
+    if (!run->ended || run->inflight + run->late + run->dropping != 0 ||
+        !results_returned(sw, run)) {
         return SWARM_E_BUSY;
     }
     if (!swarm__owner_may_log(sw)) {
@@ -301,7 +303,8 @@ swarm_status swarm_run_forget(swarm *sw, swarm_run handle) {
         return status;
     }
     run = &sw->dispatch.runs[index];
-    if (!run->ended || run->inflight + run->late != 0 || sw->round.phase != ROUND_IDLE ||
+    if (!run->ended || run->inflight + run->late + run->dropping != 0 ||
+        sw->round.phase != ROUND_IDLE ||
         !mailbox_looks_empty(&sw->graph.posts) || /* maybe a step of this run that nobody needs */
         (sw->plans[sw->config.plans_max].open && sw->plans[sw->config.plans_max].run == index)) {
         return SWARM_E_BUSY;

@@ -278,6 +278,7 @@ static void start_core(swarm *sw) {
     round->woken_first = round->woken_last = NONE32;
     round->held_first = round->held_last = NONE32;
     round->sweep = round->sweep_agent = NONE32;
+    round->rivals = NONE32;
     round->losers_first = round->losers_last = NONE32;
     sw->scopes_free = NONE32;
     sw->scopes_fresh = c->runs_max;

@@ -30,6 +30,7 @@ static uint32_t fields_of(uint32_t kind) {
         [SWARM_EVENT_PROGRESS] = 5,
         [SWARM_EVENT_DETECT] = 5,
         [SWARM_EVENT_GUARD] = 8,
+        [SWARM_EVENT_HEDGE] = 6,
         [SWARM_EVENT_ASK] = 5,
         [SWARM_EVENT_ANSWER] = 8,
         [SWARM_EVENT_JOIN_SPEC] = 5,
@@ -173,7 +174,7 @@ static void record_end(swarm *sw, uint32_t tracked, uint32_t state, swarm_status
     SWARM_ASSERT(state_is_terminal(state));
     SWARM_ASSERT(!state_is_terminal(step->state));
     SWARM_ASSERT(step->attempt == NONE32);
-    if (step->demand != NONE32 && step->state == SWARM_STEP_READY) {
+    if (step->demand != NONE32 && heap_contains(d->ready_nodes, tracked)) {
         swarm__demand_remove(d, tracked);
     }
     if (step->state == SWARM_STEP_HELD && d->runs[step->run].asks != 0) {

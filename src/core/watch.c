@@ -75,8 +75,11 @@ static swarm_outcome outcome_of(uint32_t detector) {
 }
 
 static uint32_t action_of(const struct guard *guard, uint32_t detector) {
-    if (((guard->watch.notes >> detector) & 1u) != 0 || detector == SWARM_DETECT_LATE) {
+    if (((guard->watch.notes >> detector) & 1u) != 0) {
         return SWARM_ACTION_NOTE;
+    }
+    if (detector == SWARM_DETECT_LATE) {
+        return (guard->has & GUARD_HEDGE) != 0 ? SWARM_ACTION_HEDGE : SWARM_ACTION_NOTE;
     }
     return SWARM_ACTION_GIVE_UP;
 }
@@ -93,9 +96,13 @@ static bool watch_fire(swarm *sw, uint32_t index, const struct finding *finding)
     if (action == SWARM_ACTION_NOTE) {
         return true;
     }
-    swarm__attempt_give_up(sw, tracked,
-                           detector == SWARM_DETECT_REPEAT ? SWARM_E_GARBAGE : SWARM_E_TIMED_OUT);
-    swarm__attempt_failed(sw, tracked, outcome_of(detector));
+    if (action == SWARM_ACTION_HEDGE) {
+        swarm__hedge(sw, tracked, detector);
+        return true;
+    }
+    swarm__attempt_lost(sw, index,
+                        detector == SWARM_DETECT_REPEAT ? SWARM_E_GARBAGE : SWARM_E_TIMED_OUT,
+                        outcome_of(detector));
     return false;
 }
 
@@ -116,6 +123,11 @@ static void watch_arm(swarm *sw, uint32_t index) {
 
 void swarm__watch_begin(swarm *sw, uint32_t tracked, uint32_t attempt) {
     SWARM_ASSERT(sw->dispatch.attempts[attempt].tracked == tracked);
+    if (sw->dispatch.attempts[attempt].sibling == NONE32) { /* the first of a new try */
+        sw->dispatch.guards[sw->dispatch.tracked[tracked].guard].hedged = false;
+        sw->dispatch.guards[sw->dispatch.tracked[tracked].guard].wake_ns = SWARM_NEVER;
+        swarm__hedge_begin(sw, tracked);
+    }
     swarm__guard_arm(sw, tracked);
     watch_arm(sw, attempt);
 }
@@ -204,8 +216,8 @@ void swarm__pulse_applied(swarm *sw, uint32_t index) {
     struct pulse *pulse = &d->pulses[index];
     struct finding finding;
 
-    if (!slots_taken(&d->attempts_free, index) || tracked == NONE32 ||
-        d->tracked[tracked].attempt != index || !pulse_take(pulse, sw->now_ns)) {
+    if (!slots_taken(&d->attempts_free, index) || tracked == NONE32 || d->attempts[index].settled ||
+        !pulse_take(pulse, sw->now_ns)) {
         return; /* answered or given up in this very round, or an echo of an earlier attempt */
     }
     log_progress(sw, index);

@@ -105,6 +105,8 @@ uint32_t swarm__profile_add(struct dispatch *d, const swarm_profile_spec *spec,
         profile->price = *spec->price;
     }
     profile->free = NONE32;
+    profile->hedge_samples = SWARM_NONE;
+    profile->hedge_ppm = SWARM_NONE;
     d->profiles_count++;
     d->profiles_version++;
     return index;
@@ -236,6 +238,7 @@ uint32_t swarm__agent_pick(const struct dispatch *d, const struct demand *demand
 void swarm__agent_take(struct dispatch *d, uint32_t agent) {
     SWARM_ASSERT(agent_has_room(d, agent));
     d->agents[agent].inflight++;
+    d->profiles[d->agents[agent].profile].inflight++;
     d->agents[agent].attempts++;
     agent_place(d, agent);
 }
@@ -243,6 +246,7 @@ void swarm__agent_take(struct dispatch *d, uint32_t agent) {
 void swarm__agent_give(struct dispatch *d, uint32_t agent, uint64_t busy_ns) {
     SWARM_ASSERT(d->agents[agent].inflight != 0);
     d->agents[agent].inflight--;
+    d->profiles[d->agents[agent].profile].inflight--;
     d->agents[agent].busy_ns += busy_ns;
     agent_place(d, agent);
 }

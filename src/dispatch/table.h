@@ -14,9 +14,11 @@
  * (cancel, timeout), the attempt lives on by itself, `tracked` none, until it is answered or its
  * grace is over: it keeps agent and permits, for the backend is still at it.
  *
- * Invariants: a tracked record is in the ready heap of its demand exactly while READY; it has an
- * attempt exactly while RUNNING; a demand is in the heap of demands or on one waiting list exactly
- * while it has ready steps; an agent is in its profile's heap exactly while it could take one more.
+ * Invariants: a tracked record is in the ready heap of its demand exactly while READY, or RUNNING
+ * and wanting another attempt (guard.h); it has attempts in its list exactly while RUNNING, and an
+ * attempt names its step exactly while it is in that list; a demand is in the heap of demands or on
+ * one waiting list exactly while it has ready steps; an agent is in its profile's heap exactly
+ * while it could take one more.
  *
  * Memory: arrays of configured size. Threads: the turn, except where a field says otherwise.
  */
@@ -27,6 +29,7 @@
 #include "../base/hash.h"
 #include "../base/heap.h"
 #include "../base/pool.h"
+#include "../base/quantile.h"
 #include "../base/slots.h"
 #include "../graph/graph.h"
 #include "../graph/step.h"
@@ -61,7 +64,7 @@ struct tracked {
     uint32_t slot;
     uint32_t run;
     uint32_t demand;   /* NONE32: a call step */
-    uint32_t attempt;  /* in flight, or NONE32 */
+    uint32_t attempt;  /* in flight, the newest of them, by `sibling`; or NONE32 */
     uint32_t agent;    /* of the last attempt, or NONE32 */
     uint32_t backend;  /* whose result it holds */
     uint32_t attempts; /* counted ones */
@@ -136,8 +139,12 @@ struct profile {
     uint32_t backend;
     uint32_t inflight_max;
     uint32_t cost;
-    uint32_t free;   /* root of the heap of agents that can take more */
-    uint32_t agents; /* in service */
+    uint32_t free;          /* root of the heap of agents that can take more */
+    uint32_t agents;        /* in service */
+    uint32_t inflight;      /* attempts of its agents */
+    uint32_t hedge_samples; /* somebody waits until so many times are learned, */
+    uint32_t hedge_ppm;     /* and this quantile is known; or SWARM_NONE */
+    struct quantile times;  /* of OK attempts */
 };
 
 struct agent {
@@ -208,6 +215,8 @@ struct attempt {
     uint32_t arrived_next; /* list of arrivals of a round */
     uint32_t request_next; /* queue of requests */
     uint32_t wants;        /* ATTEMPT_WANTS_* */
+    uint32_t sibling;      /* next attempt of the step, or of the list of those to be given up */
+    int32_t reason;        /* why it is to be given up */
     bool queued;           /* in the queue of requests */
     bool settled;          /* holds nothing any more; goes when it leaves the queue of requests */
 };
@@ -227,6 +236,8 @@ struct run {
     uint32_t inflight_max;
     uint32_t inflight; /* attempts, given-up ones not counted */
     uint32_t late;     /* given-up attempts that are not settled */
+    uint64_t begun;    /* steps that have had an attempt */
+    uint32_t dropping; /* attempts that are about to be given up */
     uint32_t asks;     /* steps that wait for an answer */
     uint32_t order;
     uint32_t flags;

@@ -30,6 +30,8 @@ const char *swarm_outcome_text(swarm_outcome outcome) {
         return "timed out";
     case SWARM_OUTCOME_REFUSED:
         return "refused";
+    case SWARM_OUTCOME_PAUSE:
+        return "pause";
     default:
         return "unknown";
     }
@@ -63,62 +65,39 @@ const char *swarm_step_state_text(uint32_t state) {
 }
 
 const char *swarm_event_text(uint32_t kind) {
-    switch (kind) {
-    case SWARM_EVENT_RUN_OPEN:
-        return "run open";
-    case SWARM_EVENT_PLAN:
-        return "plan";
-    case SWARM_EVENT_STEP:
-        return "step";
-    case SWARM_EVENT_EDGE:
-        return "edge";
-    case SWARM_EVENT_READY:
-        return "ready";
-    case SWARM_EVENT_START:
-        return "start";
-    case SWARM_EVENT_DONE:
-        return "done";
-    case SWARM_EVENT_RETRY:
-        return "retry";
-    case SWARM_EVENT_END:
-        return "end";
-    case SWARM_EVENT_GIVE_UP:
-        return "give up";
-    case SWARM_EVENT_FENCED:
-        return "fenced";
-    case SWARM_EVENT_HOLD:
-        return "hold";
-    case SWARM_EVENT_CANCEL:
-        return "cancel";
-    case SWARM_EVENT_CLOSE:
-        return "close";
-    case SWARM_EVENT_RUN_END:
-        return "run end";
-    case SWARM_EVENT_LIMITS:
-        return "limits";
-    case SWARM_EVENT_JOIN_SPEC:
-        return "join spec";
-    case SWARM_EVENT_JOIN:
-        return "join";
-    case SWARM_EVENT_EDGE_RULE:
-        return "edge rule";
-    case SWARM_EVENT_BRANCH:
-        return "branch";
-    case SWARM_EVENT_SKIP_SPEC:
-        return "skip spec";
-    case SWARM_EVENT_SKIP:
-        return "skip";
-    case SWARM_EVENT_LOOP_SPEC:
-        return "loop spec";
-    case SWARM_EVENT_LOOP:
-        return "loop";
-    case SWARM_EVENT_PROGRESS:
-        return "progress";
-    case SWARM_EVENT_DETECT:
-        return "detect";
-    case SWARM_EVENT_GUARD:
-        return "guard";
-    default:
-        return "unknown";
-    }
+    static const char words[][16] = {
+        [SWARM_EVENT_RUN_OPEN] = "run open",
+        [SWARM_EVENT_PLAN] = "plan",
+        [SWARM_EVENT_STEP] = "step",
+        [SWARM_EVENT_EDGE] = "edge",
+        [SWARM_EVENT_READY] = "ready",
+        [SWARM_EVENT_START] = "start",
+        [SWARM_EVENT_DONE] = "done",
+        [SWARM_EVENT_RETRY] = "retry",
+        [SWARM_EVENT_END] = "end",
+        [SWARM_EVENT_GIVE_UP] = "give up",
+        [SWARM_EVENT_FENCED] = "fenced",
+        [SWARM_EVENT_HOLD] = "hold",
+        [SWARM_EVENT_CANCEL] = "cancel",
+        [SWARM_EVENT_CLOSE] = "close",
+        [SWARM_EVENT_RUN_END] = "run end",
+        [SWARM_EVENT_LIMITS] = "limits",
+        [SWARM_EVENT_JOIN_SPEC] = "join spec",
+        [SWARM_EVENT_JOIN] = "join",
+        [SWARM_EVENT_EDGE_RULE] = "edge rule",
+        [SWARM_EVENT_BRANCH] = "branch",
+        [SWARM_EVENT_SKIP_SPEC] = "skip spec",
+        [SWARM_EVENT_SKIP] = "skip",
+        [SWARM_EVENT_LOOP_SPEC] = "loop spec",
+        [SWARM_EVENT_LOOP] = "loop",
+        [SWARM_EVENT_PROGRESS] = "progress",
+        [SWARM_EVENT_DETECT] = "detect",
+        [SWARM_EVENT_HEDGE] = "hedge",
+        [SWARM_EVENT_ASK] = "ask",
+        [SWARM_EVENT_ANSWER] = "answer",
+        [SWARM_EVENT_GUARD] = "guard",
+    };
+    bool is_known = kind < sizeof words / sizeof words[0] && words[kind][0] != 0;
+
+    return is_known ? words[kind] : "unknown";
 }
