@@ -1593,6 +1593,128 @@ SWARM_API const char *swarm_event_text(uint32_t kind);
 SWARM_API swarm_status swarm_event_next(const void *bytes, size_t size, swarm_log_cursor *cursor,
                                         swarm_event *out_event);
 
+/* ----------------------------------------------------------------------------- what a log tells */
+
+/*
+ * THE ACCOUNT OF A RUN. A trace is a run read out of its log, in your memory: the log is all it
+ * needs, so it can be made on another machine, years later.
+ *
+ * The EXECUTED GRAPH has the steps that ended OK, and the edges between them: plain ones, taken
+ * ones, and for a join those that fired it, without SOFT edges, and with an edge from the step that
+ * added a plan to each of its steps. A step's WEIGHT is its attempts that ran to an end: the one
+ * that won, and those that failed or were given up as lost or timed out; in time, how long they
+ * ran. Attempts that were refused, throttled or cancelled, votes and hedges that lost, and steps
+ * that ended otherwise weigh nothing and are waste. So do call steps: they take no agent's time.
+ * WORK is the sum of all weights, SPAN the heaviest path.
+ */
+
+/* Which run of which log. */
+typedef struct swarm_trace_spec {
+    const void *log;         /* all of it, from its beginning; what is cut off at its end is left */
+    size_t log_size;         /* in bytes */
+    uint64_t run;            /* number of the run in the log; default 1 */
+    const uint64_t *results; /* ordinals of the steps whose outputs are wanted; null: the last agent
+                                step to end OK, or without one the last step to do so */
+    size_t results_count;    /* entries at `results` */
+} swarm_trace_spec;
+
+/* A run, read. Closed; in the caller's memory, and gone with it. */
+typedef struct swarm_trace swarm_trace;
+
+/* Bytes that swarm_trace_new needs, in *out_bytes: in proportion to the log. INVALID; CORRUPT,
+ * MISMATCH as in swarm_event_next; MISSING: no such run; TOO_BIG: more than 2^30 - 1 of something.
+ * [pure] */
+SWARM_API swarm_status swarm_trace_memory_size(const swarm_trace_spec *spec, size_t *out_bytes);
+
+/* Reads the run into `memory`, which needs no alignment; the log may go afterwards. As above, and
+ * CORRUPT too when events contradict each other; FULL: the memory is too small. [pure] */
+SWARM_API swarm_status swarm_trace_new(const swarm_trace_spec *spec, void *memory, size_t size,
+                                       swarm_trace **out_trace);
+
+/*
+ * The run in numbers. Ratios are rounded down, and 0 where there is nothing to divide by. Sums stop
+ * at 2^64 - 1. Grows at the end.
+ *
+ * STAGED critical steps: over the plans of the run, the weight of the coordinator's turn (the last
+ * agent step, by its end, that the adding call step waited for) plus the most steps that one agent
+ * did of those which the plan added; and the last agent step of the run alone, when a coordinator
+ * did it (Kimi K2.5, arXiv 2602.02276). A coordinator is an agent whose profile had such a turn.
+ * COLLAPSE: B the share of the busiest agent and W the smaller of the agents and the whole of
+ * work / span, (B - 1/W) / (1 - 1/W) within 0..1; 0 for W below 2, so what is serial by nature has
+ * not collapsed. UNUSED: no path of data, through steps that read it, leads from the step to a
+ * result. SPURIOUS: unused, and the span would be the same without it.
+ */
+typedef struct swarm_metrics {
+    uint64_t makespan_ns;        /* first plan to last end */
+    uint64_t work_ns;            /* T1 */
+    uint64_t span_ns;            /* Tinf */
+    uint64_t work_steps;         /* the same in steps */
+    uint64_t span_steps;         /* critical steps by path */
+    uint64_t staged_steps;       /* critical steps by stages */
+    uint64_t possible_ppm;       /* parallelism of the plan: work / span */
+    uint64_t achieved_ppm;       /* of the run: work / makespan; r_parallel of PARL */
+    uint64_t efficiency_ppm;     /* span / makespan */
+    uint64_t utilisation_ppm;    /* work / (agents * makespan) */
+    uint64_t busiest_ppm;        /* most work of one agent / work */
+    uint64_t collapse_ppm;       /* serial collapse */
+    uint64_t spurious_ppm;       /* fake parallelism: spurious steps / steps */
+    uint64_t finish_ppm;         /* steps that ended OK / steps; r_finish of PARL */
+    uint64_t steps;              /* that were added, plans of plain call steps alone left out */
+    uint64_t ok;                 /* of these, ended OK */
+    uint64_t unused;             /* of these, without a path to a result */
+    uint64_t redundant_edges;    /* another path says the same; SWARM_NEVER: too many to look */
+    uint64_t agents;             /* that the log names */
+    uint64_t plans;              /* applied */
+    uint64_t attempts;           /* started */
+    uint64_t retries;            /* after the first of a step */
+    uint64_t reassigned;         /* of these, by another agent than the attempt before */
+    uint64_t running_most;       /* attempts at once */
+    uint64_t queue_p50_ns;       /* READY to START over all starts, nearest rank */
+    uint64_t queue_p99_ns;       /* the same */
+    uint64_t queued_ns;          /* the same, summed */
+    uint64_t backoff_ns;         /* summed over retries */
+    uint64_t waste_ns;           /* the next four */
+    uint64_t waste_cancelled_ns; /* attempts that were cancelled, throttled or refused */
+    uint64_t waste_late_ns;      /* given-up attempts from then on; votes and hedges that lost */
+    uint64_t waste_failed_ns;    /* attempts of steps that did not end OK */
+    uint64_t waste_unread_ns;    /* steps that are unused */
+    swarm_usage usage;           /* of all attempts, late ones included */
+    swarm_usage waste;           /* of this, for what is waste */
+} swarm_metrics;
+
+/* Writes a trace's numbers. INVALID. [pure] */
+SWARM_API swarm_status swarm_trace_metrics(const swarm_trace *trace, swarm_metrics *out_metrics);
+
+/* What one agent did, or all agents of a profile. Grows at the end. */
+typedef struct swarm_agent_metrics {
+    uint64_t agent;     /* id; 0 for a profile */
+    uint64_t profile;   /* id; 0: the log does not say */
+    uint64_t agents;    /* 1, or how many the profile has */
+    uint64_t attempts;  /* started */
+    uint64_t won;       /* by which a step ended OK */
+    uint64_t failed;    /* ran to an end, and did not win */
+    uint64_t given_up;  /* superseded */
+    uint64_t busy_ns;   /* attempts in flight, until their answer */
+    uint64_t work_ns;   /* of this, weight of steps */
+    uint64_t share_ppm; /* work_ns / work of the run */
+    uint64_t busy_ppm;  /* busy_ns / (agents * makespan) */
+    swarm_usage usage;  /* of its attempts */
+} swarm_agent_metrics;
+
+/* The index-th agent, by id. MISSING behind the last; INVALID. [pure] */
+SWARM_API swarm_status swarm_trace_agent(const swarm_trace *trace, uint32_t index,
+                                         swarm_agent_metrics *out_metrics);
+
+/* The index-th profile, by id. MISSING behind the last; INVALID. [pure] */
+SWARM_API swarm_status swarm_trace_profile(const swarm_trace *trace, uint32_t index,
+                                           swarm_agent_metrics *out_metrics);
+
+/* Over `runs` runs of which `ok` went well: in *out_any_ppm the chance that of k of them, drawn
+ * without replacement, some went well (pass@k), in *out_all_ppm that all did (pass^k); exact,
+ * rounded down. INVALID: ok above runs, k of 0 or above runs, more than 1,000 runs. [pure] */
+SWARM_API swarm_status swarm_pass_rates(uint32_t runs, uint32_t ok, uint32_t k,
+                                        uint64_t *out_any_ppm, uint64_t *out_all_ppm);
+
 #ifdef __cplusplus
 }
 #endif

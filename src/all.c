@@ -23,7 +23,11 @@
 
 #include "record/event.c"
 #include "record/log.c"
+#include "record/metrics.c"
 #include "record/name.c"
+#include "record/pass.c"
+#include "record/path.c"
+#include "record/trace.c"
 
 #include "core/advance.c"
 #include "core/apply.c"

@@ -106,6 +106,71 @@ REFUSES(swarm_mode_preset, "no mode", SWARM_E_INVALID,
 REFUSES(swarm_mode_preset, "absurd", SWARM_E_INVALID,
         swarm_mode_preset(5, &(swarm_mode){.mode = 0}));
 
+/* ---- traces and their numbers */
+
+static unsigned char block[4096];
+
+static swarm_status trace_size(swarm_trace_spec spec) {
+    size_t size = 77;
+    swarm_status status = swarm_trace_memory_size(&spec, &size);
+
+    CHECK_EQ(size, 77);
+    return status;
+}
+
+static swarm_status trace_new(swarm_trace_spec spec) {
+    swarm_trace *trace = NULL;
+    swarm_status status = swarm_trace_new(&spec, block, sizeof block, &trace);
+
+    CHECK(trace == NULL);
+    return status;
+}
+
+REFUSES(swarm_trace_memory_size, "null spec", SWARM_E_INVALID,
+        swarm_trace_memory_size(NULL, &(size_t){0}));
+REFUSES(swarm_trace_memory_size, "null result", SWARM_E_INVALID,
+        swarm_trace_memory_size(&(swarm_trace_spec){.run = 1}, NULL));
+REFUSES(swarm_trace_memory_size, "bytes without a log", SWARM_E_INVALID,
+        trace_size((swarm_trace_spec){.log_size = 1}));
+REFUSES(swarm_trace_memory_size, "results without ordinals", SWARM_E_INVALID,
+        trace_size((swarm_trace_spec){.results_count = 1}));
+REFUSES(swarm_trace_memory_size, "an empty log", SWARM_E_MISSING,
+        trace_size((swarm_trace_spec){.run = 0}));
+REFUSES(swarm_trace_memory_size, "no log", SWARM_E_CORRUPT,
+        trace_size((swarm_trace_spec){.log = "no log at all", .log_size = 13}));
+REFUSES(swarm_trace_new, "null spec", SWARM_E_INVALID,
+        swarm_trace_new(NULL, block, sizeof block, &(swarm_trace *){NULL}));
+REFUSES(swarm_trace_new, "null memory", SWARM_E_INVALID,
+        swarm_trace_new(&(swarm_trace_spec){.run = 1}, NULL, 9, &(swarm_trace *){NULL}));
+REFUSES(swarm_trace_new, "null result", SWARM_E_INVALID,
+        swarm_trace_new(&(swarm_trace_spec){.run = 1}, block, sizeof block, NULL));
+REFUSES(swarm_trace_new, "an empty log", SWARM_E_MISSING, trace_new((swarm_trace_spec){.run = 0}));
+REFUSES(swarm_trace_new, "no log", SWARM_E_CORRUPT,
+        trace_new((swarm_trace_spec){.log = "no log at all", .log_size = 13}));
+REFUSES(swarm_trace_metrics, "null trace", SWARM_E_INVALID,
+        swarm_trace_metrics(NULL, &(swarm_metrics){.steps = 0}));
+REFUSES(swarm_trace_agent, "null trace", SWARM_E_INVALID,
+        swarm_trace_agent(NULL, 0, &(swarm_agent_metrics){.agent = 0}));
+REFUSES(swarm_trace_profile, "null trace", SWARM_E_INVALID,
+        swarm_trace_profile(NULL, 0, &(swarm_agent_metrics){.agent = 0}));
+
+static swarm_status pass_of(uint32_t runs, uint32_t ok, uint32_t k) {
+    uint64_t any = 7, all = 7;
+    swarm_status status = swarm_pass_rates(runs, ok, k, &any, &all);
+
+    CHECK(any == 7 && all == 7);
+    return status;
+}
+
+REFUSES(swarm_pass_rates, "null result", SWARM_E_INVALID,
+        swarm_pass_rates(1, 1, 1, NULL, &(uint64_t){0}));
+REFUSES(swarm_pass_rates, "null result", SWARM_E_INVALID,
+        swarm_pass_rates(1, 1, 1, &(uint64_t){0}, NULL));
+REFUSES(swarm_pass_rates, "more good runs than runs", SWARM_E_INVALID, pass_of(1, 2, 1));
+REFUSES(swarm_pass_rates, "k of 0", SWARM_E_INVALID, pass_of(1, 1, 0));
+REFUSES(swarm_pass_rates, "k above the runs", SWARM_E_INVALID, pass_of(1, 1, 2));
+REFUSES(swarm_pass_rates, "too many runs", SWARM_E_INVALID, pass_of(1001, 1, 1));
+
 TEST(each_row) {
     rows_run();
 }
