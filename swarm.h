@@ -1663,7 +1663,7 @@ typedef struct swarm_metrics {
     uint64_t ok;                 /* of these, ended OK */
     uint64_t unused;             /* of these, without a path to a result */
     uint64_t redundant_edges;    /* another path says the same; SWARM_NEVER: too many to look */
-    uint64_t agents;             /* that the log names */
+    uint64_t agents;             /* that joined; for want of a record those that had an attempt */
     uint64_t plans;              /* applied */
     uint64_t attempts;           /* started */
     uint64_t retries;            /* after the first of a step */

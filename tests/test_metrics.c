@@ -154,7 +154,7 @@ static void tell_node(const struct world *w, uint32_t v) {
         TELL(t->start, order + 501 + 10 * i, SWARM_EVENT_START, v, i + 1, i, t->agent + 1, 0);
         if (t->outcome == 100) {
             TELL(t->end, order + 502 + 10 * i, SWARM_EVENT_GIVE_UP, v, i + 1, i,
-                 (uint64_t)-SWARM_E_TIMED_OUT);
+                 (uint64_t)-SWARM_E_TIMED_OUT, 1);
             TELL(t->freed, order + 503 + 10 * i, SWARM_EVENT_FENCED, v, i + 1, i,
                  SWARM_OUTCOME_CANCELLED, 1, 1, 1, 1);
         } else {

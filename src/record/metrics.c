@@ -195,7 +195,10 @@ static void measure_ratios(swarm_trace *trace) {
     swarm_metrics *m = &trace->metrics;
     uint64_t most = 0;
 
-    m->agents = trace->agent_count;
+    m->agents = trace->crew_count == 0 ? trace->agent_count : 0;
+    for (uint32_t i = 0; i < trace->crew_count; i++) {
+        add(&m->agents, trace->crews[i].count);
+    }
     for (uint32_t a = 0; a < trace->agent_count; a++) {
         swarm_agent_metrics *agent = &trace->agents[a].metrics;
 
@@ -313,6 +316,13 @@ swarm_status swarm_trace_profile(const swarm_trace *trace, uint32_t index,
         }
     }
     sum.profile = profile;
+    for (uint32_t i = 0, first = 1; i < trace->crew_count; i++) {
+        if (trace->crews[i].profile == profile) {
+            sum.agents = first != 0 ? 0 : sum.agents; /* idle ones count too */
+            add(&sum.agents, trace->crews[i].count);
+            first = 0;
+        }
+    }
     sum.share_ppm = trace_ppm(sum.work_ns, trace->metrics.work_ns);
     sum.busy_ppm = trace_ppm(sum.busy_ns, trace->metrics.makespan_ns) / sum.agents;
     *out_metrics = sum;

@@ -56,6 +56,9 @@ static void count_event(struct trace_counts *counts, const swarm_event *event) {
     case SWARM_EVENT_SETTLE:
         counts->money++;
         break;
+    case SWARM_EVENT_SETUP:
+        counts->crews++;
+        break;
     default:
         counts->notes += is_note(event->kind);
         break;
@@ -113,6 +116,7 @@ static void trace_layout(swarm_trace *trace, struct arena *arena,
     trace->notes = TRACE_TAKE(arena, counts->notes, struct trace_note);
     trace->money = TRACE_TAKE(arena, counts->money, struct trace_money);
     trace->budgets = TRACE_TAKE(arena, counts->budgets, struct trace_budget);
+    trace->crews = TRACE_TAKE(arena, counts->crews, struct trace_crew);
     trace->waits = TRACE_TAKE(arena, 2 * counts->attempts, uint64_t);
     trace->out = TRACE_TAKE(arena, counts->edges, uint32_t);
     trace->order = TRACE_TAKE(arena, counts->steps, uint32_t);
@@ -374,7 +378,8 @@ static bool on_give_up(swarm_trace *trace, const swarm_event *event) {
     attempt->state = ATTEMPT_GIVEN_UP;
     attempt->end_ns = event->now_ns;
     attempt->reason = event->field[2] > INT32_MAX ? 0 : (uint32_t)event->field[2];
-    attempt->counts = attempt->reason != 0; /* 0: a cancel */
+    /* 0: a cancel; and one that nobody had taken yet did not run. */
+    attempt->counts = attempt->reason != 0 && event->field[3] != 0;
     attempt->outcome = attempt->counts ? SWARM_OUTCOME_TIMED_OUT : SWARM_OUTCOME_CANCELLED;
     return true;
 }
@@ -386,13 +391,22 @@ static void find_winner(swarm_trace *trace, struct trace_step *step) {
         bool ok = attempt->state == ATTEMPT_DONE && attempt->outcome == SWARM_OUTCOME_OK;
 
         attempt->wins = ok && step->winner == NONE32;
-        attempt->counts = attempt->counts && (!ok || attempt->wins);
+        attempt->counts = attempt->counts && (!ok || attempt->wins || attempt->again);
         step->winner = attempt->wins ? at : step->winner;
         if (attempt->counts) {
             step->weight_steps++;
             step->running_ns =
                 saturating_add64(step->running_ns, attempt->end_ns - attempt->start_ns);
         }
+    }
+}
+
+/* A loop goes on: what went well so far was an iteration, and no vote that lost. */
+static void on_loop(swarm_trace *trace, const swarm_event *event) {
+    uint32_t index = swarm__trace_find(trace, event->step);
+
+    if (index != NONE32 && event->field[0] == 1 && trace->steps[index].last != NONE32) {
+        trace->attempts[trace->steps[index].last].again = true;
     }
 }
 
@@ -495,6 +509,20 @@ static bool on_charge(swarm_trace *trace, const swarm_event *event) {
     return true;
 }
 
+/* Agents join in the order of their ids. */
+static bool on_setup(swarm_trace *trace, const swarm_event *event) {
+    struct trace_crew *crew = &trace->crews[trace->crew_count];
+
+    if (event->field[0] != 3) { /* something else than agents */
+        return true;
+    }
+    *crew = (struct trace_crew){event->field[1], event->field[3], event->field[2]};
+    trace->crew_count++;
+    return crew->first != 0 && crew->first <= UINT32_MAX && crew->count != 0 &&
+           crew->count <= UINT32_MAX &&
+           (crew == trace->crews || crew[-1].first + crew[-1].count <= crew->first);
+}
+
 /* Events of the plan: steps and edges. */
 static bool on_graph_event(swarm_trace *trace, const swarm_event *event) {
     switch (event->kind) {
@@ -544,6 +572,11 @@ static bool on_event(swarm_trace *trace, const swarm_event *event) {
     case SWARM_EVENT_RESERVE:
     case SWARM_EVENT_SETTLE:
         return on_charge(trace, event);
+    case SWARM_EVENT_LOOP:
+        on_loop(trace, event);
+        return true;
+    case SWARM_EVENT_SETUP:
+        return on_setup(trace, event);
     case SWARM_EVENT_RUN_END:
         trace->ended = true;
         return true;
@@ -597,6 +630,25 @@ static uint32_t agent_find(const swarm_trace *trace, uint64_t id) {
     return low;
 }
 
+/* The profile that the agent joined with, or 0. */
+static uint64_t profile_of(const swarm_trace *trace, uint64_t id) {
+    uint32_t low = 0, high = trace->crew_count;
+
+    while (low < high) { /* the last that begins at or before it */
+        uint32_t middle = low + (high - low) / 2;
+
+        if (trace->crews[middle].first <= id) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low == 0 || id - trace->crews[low - 1].first >= trace->crews[low - 1].count) {
+        return 0;
+    }
+    return trace->crews[low - 1].profile;
+}
+
 /* Those that attempts name, by id; attempts then have their index. */
 static void agents_enter(swarm_trace *trace) {
     for (uint32_t i = 0; i < trace->attempt_count; i++) {
@@ -609,6 +661,7 @@ static void agents_enter(swarm_trace *trace) {
 
             memset(agent, 0, sizeof *agent);
             agent->id = trace->waits[i];
+            agent->profile = profile_of(trace, agent->id);
         }
     }
     for (uint32_t i = 0; i < trace->attempt_count; i++) {

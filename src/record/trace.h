@@ -91,6 +91,7 @@ struct trace_attempt {
     uint32_t previous, next_open;
     bool counts; /* ran to an end: OK, or a failure that was not a refusal or a cancel */
     bool wins;   /* its step ended OK by it */
+    bool again;  /* it went well, and a loop ran its step once more */
 };
 
 struct trace_plan {
@@ -121,6 +122,11 @@ struct trace_note {
     uint32_t step; /* or NONE32 */
 };
 
+/* Agents that joined at once: `count` ids from `first` on. */
+struct trace_crew {
+    uint64_t first, count, profile;
+};
+
 /* What is held by attempts in flight, and what has been paid, after a change. */
 struct trace_money {
     uint64_t now_ns;
@@ -138,7 +144,7 @@ struct trace_budget {
 
 /* What there is room for: counted by a first pass. */
 struct trace_counts {
-    uint64_t steps, edges, attempts, plans, notes, money, budgets;
+    uint64_t steps, edges, attempts, plans, notes, money, budgets, crews;
 };
 
 struct swarm_trace {
@@ -156,6 +162,7 @@ struct swarm_trace {
     struct trace_note *notes;
     struct trace_money *money;
     struct trace_budget *budgets;
+    struct trace_crew *crews; /* by id */
     swarm_metrics metrics;
     uint64_t run;
     uint64_t seed, key;
@@ -163,7 +170,7 @@ struct swarm_trace {
     uint64_t events;
     uint64_t digest; /* of the run's events: ids of spans derive from it */
     uint32_t step_count, edge_count, attempt_count, plan_count, agent_count, note_count;
-    uint32_t money_count, budget_count, order_count, chain_count, lane_count;
+    uint32_t money_count, budget_count, crew_count, order_count, chain_count, lane_count;
     struct trace_counts room;
     uint32_t ends;
     uint32_t final; /* the last agent step to end OK, or NONE32 */
