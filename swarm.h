@@ -167,7 +167,8 @@ enum {
     SWARM_E_OVERFLOW = -23,    /* the numbers given do not fit their type */
     SWARM_E_FAILED = -24,      /* every attempt failed; the outcome says how */
     SWARM_E_BUDGET = -25,      /* a reservation does not fit its budget */
-    SWARM_E_PAUSED = -26       /* only an answer from outside can move anything */
+    SWARM_E_PAUSED = -26,      /* only an answer from outside can move anything */
+    SWARM_E_CONFLICT = -27     /* a state key has a newer version than the one built upon */
 };
 
 /* Text of a status: what is wrong and what to do. Never null; static. [pure] */
@@ -357,6 +358,11 @@ typedef struct swarm_config {
     uint32_t reserved_2;    /* 0 */
     uint32_t budgets_max;   /* open budgets; default 64 */
     uint32_t charges_max;   /* distinct reservations alive; default 256 */
+    uint32_t states_max;    /* state keys of all runs and branches; default 1,024 */
+    uint32_t accesses_max;  /* live steps with `state`; default tracked_max / 16 */
+    uint32_t effects_max;   /* effects not yet applied, and keys that live steps read; default 2 *
+                               accesses_max */
+    uint32_t branches_max;  /* branches open; default 64 */
     uint32_t reserved;      /* 0 */
 } swarm_config;
 
@@ -701,8 +707,8 @@ SWARM_API swarm_status swarm_run_cancel(swarm *sw, swarm_run run);
 
 /* Starts a static run again, from the first step, without building it again. BUSY until it
  * ended, and until the RELEASE requests of its outputs have been taken; FROZEN for a growing
- * run; STALE; AGAIN as in swarm_run_open. Its handles stay valid; ordinals, hash and report start
- * anew. [owner] */
+ * run; STALE, also when a branch that its steps work in is closed; AGAIN as in swarm_run_open. Its
+ * handles stay valid; ordinals, hash, report and state start anew. [owner] */
 SWARM_API swarm_status swarm_run_again(swarm *sw, swarm_run run);
 
 /* Lets go of a run that has ended: its steps, outputs (RELEASE requests follow) and report. BUSY
@@ -760,6 +766,109 @@ SWARM_API swarm_status swarm_run_report_get(swarm *sw, swarm_run run, swarm_run_
  * AGAIN while something can still move it; PAUSED when only answers can; STALLED, with the first
  * waiting step in *out_error, when nothing can. [owner] */
 SWARM_API swarm_status swarm_run_check(swarm *sw, swarm_run run, swarm_error *out_error);
+
+/* ---------------------------------------------------------------------------------------- state */
+
+/*
+ * STATE: 64-bit keys with 64-bit values that the steps of a run share: numbers, or your names for
+ * things that stand elsewhere. Each write is a new VERSION of its key, a number that rises over the
+ * whole run. A step declares the keys that it reads (`state` in swarm_step_spec) and gets their
+ * values, all of one moment, with its start; what it writes travels with its completion, and is
+ * applied whole or not at all when that ends the step well. If meanwhile somebody else wrote what
+ * it builds upon, that is a CONFLICT, and the step's policy decides.
+ *
+ * A BRANCH is a view in which one or more steps can write without others seeing it, until it is
+ * merged or dropped. Through a branch one reads what it wrote, and else what its parent holds now:
+ * exactly what a merge would make, so an invariant is checked there first.
+ */
+
+/* A branch of a run's state. Null: the run's state itself. */
+typedef struct swarm_branch {
+    uint64_t id; /* slot and generation */
+} swarm_branch;
+
+/* What a step may assume when it ends well: SWARM_ISOLATION_*. */
+enum {
+    SWARM_ISOLATION_SNAPSHOT = 0,     /* nobody wrote, since its start, a key that it writes; two
+                                         steps may still each read what the other one writes */
+    SWARM_ISOLATION_SERIALIZABLE = 1, /* nor one that it reads: the result is that of some order in
+                                         which the steps ran one after the other */
+    SWARM_ISOLATION_NONE = 2          /* nothing: the last one to end wins */
+};
+
+/* What happens to a step in conflict: SWARM_CONFLICT_*. The log names both writers always. */
+enum {
+    SWARM_CONFLICT_FAIL = 0,       /* it ends FAILED with the reason CONFLICT */
+    SWARM_CONFLICT_RETRY = 1,      /* an agent step is tried again under its retry rules, with the
+                                      new values; without an attempt left it fails as above */
+    SWARM_CONFLICT_LAST_WRITER = 2 /* it ends OK, and what it writes is applied over the other's */
+};
+
+/* What a step reads, and how it competes. */
+typedef struct swarm_state_spec {
+    const uint64_t *reads; /* keys, for swarm_state_input; may be null */
+    swarm_branch branch;   /* through which it reads and writes; null: the run's state */
+    uint32_t reads_count;  /* keys at `reads`, at most 64 */
+    uint32_t isolation;    /* SWARM_ISOLATION_* */
+    uint32_t on_conflict;  /* SWARM_CONFLICT_*; RETRY is for agent steps */
+    uint32_t reserved;     /* 0 */
+} swarm_state_spec;
+
+/* A key as it stands. */
+typedef struct swarm_state_value {
+    uint64_t key;     /* the caller's name */
+    uint64_t value;   /* 0 when it was never written */
+    uint64_t version; /* 0 when it was never written */
+    uint64_t writer;  /* 1 + ordinal of the step that wrote it; 0: the owner, or nobody */
+} swarm_state_value;
+
+/* Kinds of effect. */
+enum {
+    SWARM_EFFECT_PUT = 1 /* writes `value` under `key` */
+};
+
+/* What a step does besides producing a result. Applied when it ends OK, dropped otherwise. */
+typedef struct swarm_effect {
+    uint64_t key;      /* PUT: which */
+    uint64_t value;    /* PUT: the new value */
+    uint64_t bytes;    /* 0 */
+    uint64_t tokens;   /* 0 */
+    uint32_t kind;     /* SWARM_EFFECT_* */
+    uint32_t reserved; /* 0 */
+} swarm_effect;
+
+/* Reads a key. MISSING when it was never written; STALE run or branch. [owner] */
+SWARM_API swarm_status swarm_state_get(swarm *sw, swarm_run run, swarm_branch branch, uint64_t key,
+                                       swarm_state_value *out_value);
+
+/* Writes value->value under value->key, if the key still has version value->version (0: was never
+ * written): what swarm_state_get wrote, with another value. On OK *value has the new version.
+ * CONFLICT: it has another version by now; FULL (states_max); STALE run or branch; AGAIN as in
+ * swarm_run_open. [owner] */
+SWARM_API swarm_status swarm_state_put(swarm *sw, swarm_run run, swarm_branch branch,
+                                       swarm_state_value *value);
+
+/* Key `index` of those that a started step reads, as it was at its start. STALE; INVALID index, or
+ * a step without `state`. [any], between the START request and its answer, and in a running call
+ * step */
+SWARM_API swarm_status swarm_state_input(swarm *sw, swarm_step step, uint32_t index,
+                                         swarm_state_value *out_value);
+
+/* Opens a branch of the run's state, or of another branch. Null handle: STALE run or parent, FULL
+ * (branches_max). [owner] */
+SWARM_API swarm_branch swarm_branch_open(swarm *sw, swarm_run run, swarm_branch parent);
+
+/* Writes what the branch holds into its parent and closes it. CONFLICT, with nothing changed, when
+ * the parent got keys of it after the branch was opened: the first `max` of these, as they stand in
+ * the parent, are written to `conflicts` (may be null), their number to *out_count (may be null).
+ * BUSY: it has branches of its own, or a step that uses it has not ended; FULL (states_max); STALE;
+ * AGAIN as in swarm_run_open, or when the log can't take so many writes at once. [owner] */
+SWARM_API swarm_status swarm_branch_merge(swarm *sw, swarm_branch branch,
+                                          swarm_state_value *conflicts, uint32_t max,
+                                          uint32_t *out_count);
+
+/* Closes a branch and forgets what it holds. BUSY as above; STALE. [owner] */
+SWARM_API swarm_status swarm_branch_drop(swarm *sw, swarm_branch branch);
 
 /* ---------------------------------------------------------------------------------------- plans */
 
@@ -981,6 +1090,7 @@ typedef struct swarm_step_spec {
     const swarm_watch_spec *watch; /* detectors; null: none. Agent steps only */
     const swarm_ask_spec *ask;     /* how it asks; null: see swarm_answer. Agent steps only */
     const swarm_hedge_spec *hedge; /* second attempts; null: none. Agent steps only */
+    const swarm_state_spec *state; /* keys that it reads and writes; null: none */
     uint32_t skills_count;         /* names at `skills`; 0: it requires none */
     uint32_t needs_count;          /* entries at `needs`, at most 8; 0: it needs none */
     uint32_t priority; /* 0..255; larger goes first, before the run's order; default 0 */
@@ -1142,6 +1252,12 @@ SWARM_API swarm_status swarm_input(swarm *sw, swarm_step step, uint32_t index,
 SWARM_API swarm_status swarm_call_input(const swarm_call *call, uint32_t index,
                                         swarm_result *out_result);
 
+/* Adds effects to the running call step, which must have been added with `state` (UNSUPPORTED
+ * otherwise): applied if it ends OK. INVALID; LIMIT: more than 32 in a call; FULL (effects_max).
+ * [call] */
+SWARM_API swarm_status swarm_call_effects(const swarm_call *call, const swarm_effect *effects,
+                                          uint32_t count);
+
 /* Sets the whole result of the running call step, which must have been added by swarm_step_add
  * (UNSUPPORTED otherwise, and for bytes in a loop); `result->value` is then used instead of
  * *out_value. The RELEASE of its bytes carries the null backend: swarm_drive has nobody to hand it
@@ -1232,13 +1348,18 @@ typedef struct swarm_completion {
                               not to come: after the step's backoff_ns */
     swarm_usage usage;     /* what it cost */
     swarm_result result;   /* what it produced; bytes are lent until RELEASE */
+    const swarm_effect *effects; /* what else it did, if the outcome is OK; read during the call;
+                                    may be null */
+    uint32_t effects_count;      /* effects at `effects`, at most 32 */
+    uint32_t reserved2;          /* 0 */
 } swarm_completion;
 
 /* Answers an attempt, in any order, from any thread, without blocking. OK: taken over, and
  * exactly one RELEASE follows when bytes were lent, also if the attempt has been superseded
  * meanwhile. DUPLICATE: answered before; STALE: no such attempt, or its answer was applied;
- * INVALID: outcome or confidence out of range, a size without bytes, reserved not 0; for these
- * three nothing was taken over. [any] */
+ * INVALID: outcome or confidence out of range, a size without bytes, an effect that the step may
+ * not have (puts want a step with `state`), reserved not 0; FULL (effects_max): advance, and answer
+ * again; for these four nothing was taken over. [any] */
 SWARM_API swarm_status swarm_complete(swarm *sw, const swarm_completion *completion);
 
 /*
@@ -1562,6 +1683,16 @@ enum {
 enum {
     SWARM_SETTLE_EXCEEDED = 1, /* more was used than reserved in a limited dimension */
     SWARM_SETTLE_ESTIMATE = 2  /* the backend reported nothing: booked as reserved */
+};
+
+/* Events of state keys. */
+enum {
+    SWARM_EVENT_PUT = 60,      /* key, value, version, branch (1 + its index; 0: the run's state);
+                                     the event's step wrote it, or the owner */
+    SWARM_EVENT_CONFLICT = 61, /* key, the run's clock at the start of the step, version found,
+                                     its writer (1 + ordinal; 0: the owner), SWARM_CONFLICT_* */
+    SWARM_EVENT_STATE_BRANCH = 62 /* 1 opened, 2 merged, 3 dropped; 1 + its index; 1 + that of its
+                                     parent (0: the run's state) */
 };
 
 /* One event, decoded. */

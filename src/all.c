@@ -52,6 +52,7 @@
 #include "core/setuplog.c"
 #include "core/shape.c"
 #include "core/skip.c"
+#include "core/state.c"
 #include "core/step.c"
 #include "core/text.c"
 #include "core/turn.c"

@@ -248,25 +248,52 @@ static void log_call(swarm *sw, uint32_t slot) {
     swarm__log(sw, SWARM_EVENT_CALL, scope->run, ordinal, fields);
 }
 
-/* False when the log has no room for the plan that a call step brought. */
+/* Room in the log for the effects of a call step without a plan. */
+static bool call_room(swarm *sw, uint32_t slot) {
+    uint32_t tracked;
+
+    if (!graph_has(&sw->graph, slot, GRAPH_TRACKED)) {
+        return true;
+    }
+    tracked = tracked_of(&sw->graph, slot);
+    return sw->dispatch.tracked[tracked].access == NONE32 ||
+           swarm__effects_room(sw, *swarm__effects_of(sw, tracked));
+}
+
+/* An attempt that was answered or reported progress, or a question that was answered; false when
+ * there is no room for effects. */
+static bool attempt_arrival(swarm *sw, uint32_t item) {
+    uint32_t index = item & ITEM_INDEX;
+
+    if (!is_pulse(item) && !is_answer(item) &&
+        !swarm__effects_room(sw, sw->dispatch.attempts[index].effects)) {
+        return false;
+    }
+    sw->round.arrivals = item_next(sw, item);
+    if (is_pulse(item)) {
+        swarm__pulse_applied(sw, index);
+    } else if (is_answer(item)) {
+        swarm__ask_answered(sw, index);
+    } else {
+        swarm__attempt_answered(sw, index);
+    }
+    return true;
+}
+
+/* False when the log has no room for the plan that a call step brought, or for its effects. */
 static bool arrival_one(swarm *sw) {
     uint32_t item = sw->round.arrivals, slot = item & ~(ITEM_ATTEMPT | ITEM_POISONED);
     bool spoilt = (item & ITEM_ATTEMPT) == 0 && (item & ITEM_POISONED) != 0, never;
     swarm_plan *plan;
 
     if ((item & ITEM_ATTEMPT) != 0) {
-        sw->round.arrivals = item_next(sw, item);
-        if (is_pulse(item)) {
-            swarm__pulse_applied(sw, item & ITEM_INDEX);
-        } else if (is_answer(item)) {
-            swarm__ask_answered(sw, item & ITEM_INDEX);
-        } else {
-            swarm__attempt_answered(sw, slot);
-        }
-        return true;
+        return attempt_arrival(sw, item);
     }
     plan = swarm__plan_of_call(sw, slot);
     if (plan != NULL && !swarm__plan_room(plan, &never) && !never) {
+        return false;
+    }
+    if (plan == NULL && !call_room(sw, slot)) {
         return false;
     }
     sw->round.arrivals = item_next(sw, item);

@@ -33,6 +33,17 @@ static bool within_limits(swarm_plan *plan) {
     return true;
 }
 
+/* The branches that its steps work in must still be open. */
+static bool accesses_stand(swarm_plan *plan) {
+    for (uint32_t at = plan->records; at != NONE32; at = plan->sw->dispatch.tracked[at].run_next) {
+        if (!swarm__access_stands(plan->sw, plan->run, plan->sw->dispatch.tracked[at].access)) {
+            refuse(plan, SWARM_E_STALE, "plan: a branch of its steps is closed");
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool inputs_fit(swarm_plan *plan) {
     const struct slots *free = &plan->sw->dispatch.inputs_free;
     uint64_t count = 0;
@@ -138,8 +149,8 @@ static swarm_status admit(swarm_plan *plan) {
         return SWARM_E_FULL;
     }
     if (swarm__graph_plan_check(&plan->graph) == SWARM_OK && within_limits(plan) &&
-        inputs_fit(plan) && scope_exists(plan) && swarm__shapes_admit(plan) &&
-        swarm__charges_fit(plan)) {
+        accesses_stand(plan) && inputs_fit(plan) && scope_exists(plan) &&
+        swarm__shapes_admit(plan) && swarm__charges_fit(plan)) {
         (void)keys_insert(plan);
     }
     return plan->graph.error.status;
@@ -321,6 +332,7 @@ swarm_status swarm__plan_apply(swarm_plan *plan, swarm_error *out_error) {
 void swarm__record_give(struct dispatch *d, uint32_t tracked) {
     swarm__demand_let_go(d, d->tracked[tracked].demand);
     swarm__shape_let_go(d, &d->tracked[tracked]);
+    swarm__access_free(d, &d->tracked[tracked].access);
     if (d->tracked[tracked].guard != NONE32) {
         swarm__guard_free(d, d->tracked[tracked].guard);
     }

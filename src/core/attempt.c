@@ -48,6 +48,8 @@ static uint32_t attempt_fill(swarm *sw, uint32_t tracked, uint32_t agent) {
     attempt->agent = agent;
     attempt->backend = d->profiles[d->agents[agent].profile].backend;
     attempt->demand = step->demand;
+    attempt->effects = NONE32;
+    attempt->may_put = step->access != NONE32;
     attempt->number = step->attempts;
     attempt->epoch = step->epoch;
     attempt->ordinal = step->ordinal;
@@ -85,6 +87,9 @@ void swarm__attempt_start(swarm *sw, uint32_t tracked, uint32_t agent, int64_t s
     step->agent = agent;
     step->attempts++;
     swarm__rival_link(d, tracked, attempt_fill(sw, tracked, agent));
+    if (!is_rival) {
+        swarm__access_begin(sw, tracked);
+    }
     hold_resources(sw, &d->attempts[step->attempt]);
     count_start(sw, step, is_rival);
 
@@ -151,6 +156,7 @@ static void settle(swarm *sw, uint32_t index) {
     give_resources(sw, attempt);
     timer_disarm(d, timer_of_attempt(d, index));
     attempt->settled = true;
+    cells_give(&d->state, &attempt->effects);
     attempt->wants &= ATTEMPT_WANTS_RELEASE; /* not a START or CANCEL that nobody has taken */
     if (attempt->answer.result.bytes != NULL) {
         attempt_request(d, index, ATTEMPT_WANTS_RELEASE);
@@ -273,6 +279,23 @@ static void step_refused(swarm *sw, uint32_t tracked, struct attempt *attempt) {
     swarm__step_ready(sw, tracked);
 }
 
+/* Takes over the effects of an answer that went well; false when they are refused, and the step is
+ * tried again or ends. */
+static bool effects_taken(swarm *sw, uint32_t tracked, struct attempt *attempt) {
+    swarm_status status = swarm__effects_check(sw, tracked, attempt->effects);
+
+    if (status == SWARM_OK) {
+        swarm__effects_apply(sw, tracked, &attempt->effects);
+        return true;
+    }
+    if (status == SWARM_E_CONFLICT && swarm__effects_retried(sw, tracked)) {
+        swarm__attempt_failed(sw, tracked, SWARM_OUTCOME_TRANSIENT);
+    } else {
+        swarm__step_end(sw, tracked, SWARM_STEP_FAILED, status);
+    }
+    return false;
+}
+
 static void step_went_well(swarm *sw, uint32_t tracked, struct attempt *attempt) {
     struct tracked *step = &sw->dispatch.tracked[tracked];
     swarm_status reason;
@@ -282,6 +305,9 @@ static void step_went_well(swarm *sw, uint32_t tracked, struct attempt *attempt)
         swarm__rivals_drop(sw, tracked, SWARM_OK);
     }
     step->outcome = SWARM_OUTCOME_OK;
+    if (!effects_taken(sw, tracked, attempt)) {
+        return;
+    }
     if (swarm__loop_again(sw, tracked, &attempt->answer.result, &reason)) {
         step->result = attempt->answer.result; /* but the bytes, which go back with the attempt */
         step->result.bytes = NULL;
@@ -404,6 +430,11 @@ void swarm__attempt_grace_over(swarm *sw, uint32_t index) {
     swarm_completion nothing = {.outcome = SWARM_OUTCOME_LOST};
     uint32_t wants;
 
+    if ((uint32_t)word == ATTEMPT_CLAIMED) {
+        timer_arm(d, timer_of_attempt(d, index), saturating_add64(sw->now_ns, 1),
+                  attempt->ordinal); /* the answer may yet be refused: look again */
+        return;
+    }
     /* Acquire-release: against the CAS of swarm_complete, which decides who answers. */
     if ((uint32_t)word != ATTEMPT_OPEN ||
         !ATOMIC_CAS(&attempt->word, &word, attempt_word((uint32_t)(word >> 32), ATTEMPT_ANSWERED),
@@ -422,14 +453,32 @@ void swarm__attempt_grace_over(swarm *sw, uint32_t index) {
     attempt_done(sw, index);
 }
 
+/* Copies the effects of a claimed attempt's answer; those of one that failed are dropped. */
+static swarm_status answer_effects(swarm *sw, struct attempt *attempt,
+                                   const swarm_completion *completion) {
+    if (completion->effects_count == 0 || completion->outcome != SWARM_OUTCOME_OK) {
+        return SWARM_OK;
+    }
+    if (!swarm__effects_valid(completion->effects, completion->effects_count, attempt->may_put)) {
+        return SWARM_E_INVALID;
+    }
+    return cells_take(&sw->dispatch.state, completion->effects, completion->effects_count,
+                      &attempt->effects)
+               ? SWARM_OK
+               : SWARM_E_FULL;
+}
+
 swarm_status swarm_complete(swarm *sw, const swarm_completion *completion) {
     struct attempt *attempt;
     uint64_t word, open, handle;
     uint32_t index;
+    swarm_status status;
 
     if (sw == NULL || completion == NULL || completion->outcome > SWARM_OUTCOME_PAUSE ||
-        completion->reserved != 0 || completion->result.confidence_ppm > MILLION ||
-        (completion->result.bytes == NULL && completion->result.size != 0)) {
+        completion->reserved != 0 || completion->reserved2 != 0 ||
+        completion->result.confidence_ppm > MILLION ||
+        (completion->result.bytes == NULL && completion->result.size != 0) ||
+        !swarm__effects_valid(completion->effects, completion->effects_count, true)) {
         return SWARM_E_INVALID;
     }
     handle = completion->attempt.id;
@@ -449,6 +498,11 @@ swarm_status swarm_complete(swarm *sw, const swarm_completion *completion) {
         bool answered = (uint32_t)word == ATTEMPT_CLAIMED || (uint32_t)word == ATTEMPT_ANSWERED;
 
         return same && answered ? SWARM_E_DUPLICATE : SWARM_E_STALE;
+    }
+    status = answer_effects(sw, attempt, completion);
+    if (status != SWARM_OK) {
+        ATOMIC_STORE(&attempt->word, open, release); /* as it was: may be answered again */
+        return status;
     }
     SHARED_WRITE(attempt->answer, *completion);
     /* Release: for a look at the state alone; the mailbox publishes the answer. */

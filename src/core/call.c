@@ -123,13 +123,15 @@ static bool call_pauses(swarm *sw, uint32_t tracked) {
     return true;
 }
 
-/* Why a call step ends so; that of one which went well is given. */
+/* Why a call step ends so; what its effects or its loop have to say is given. */
 static swarm_status call_reason(uint32_t state, swarm_outcome outcome, swarm_status reason) {
     switch (state) {
     case SWARM_STEP_OK:
         return reason;
     case SWARM_STEP_FAILED:
-        return outcome == SWARM_OUTCOME_GARBAGE ? SWARM_E_GARBAGE : SWARM_E_FAILED;
+        return reason != SWARM_OK                 ? reason
+               : outcome == SWARM_OUTCOME_GARBAGE ? SWARM_E_GARBAGE
+                                                  : SWARM_E_FAILED;
     case SWARM_STEP_SKIPPED:
         return SWARM_E_DEPENDS;
     default:
@@ -149,11 +151,18 @@ void swarm__call_returned(swarm *sw, uint32_t slot, bool spoilt) {
     swarm_error error;
 
     step->plan = NONE32;
+    if (ok && step->access != NONE32) {
+        reason = swarm__effects_check(sw, tracked, *swarm__effects_of(sw, tracked));
+        ok = reason == SWARM_OK;
+    }
     if (!plan_take(plan, ok, &deferred, &error)) {
         step->outcome = SWARM_OUTCOME_GARBAGE;
         step->plan_status = error.status;
         step->plan_index = error.index;
         ok = false;
+    }
+    if (ok && step->access != NONE32) {
+        swarm__effects_apply(sw, tracked, swarm__effects_of(sw, tracked));
     }
     if (deferred) {
         return;

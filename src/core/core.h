@@ -22,6 +22,7 @@
  *     setuplog.c  what was set up, in the log
  *     call.c      what a running call step sees, and its return
  *     run.c       runs: opening to forgetting
+ *     state.c     state keys: what steps read and write, branches
  *     setup.c     configuration, memory, backends, profiles, agents, permits, functions
  *     query.c     what may be asked
  *     rival.c     several attempts of one step at once
@@ -331,37 +332,13 @@ void swarm__step_stop(swarm *sw, uint32_t slot, bool subtree);
 /* Goes one step, or one attempt, further in the cancel under way. */
 void swarm__sweep_one(swarm *sw);
 
-/* ---- apply.c */
-
-/* Applies a plan or says why not: see there. */
-swarm_status swarm__plan_apply(swarm_plan *plan, swarm_error *out_error);
-/* Gives back everything that a plan has taken. */
-void swarm__plan_undo(swarm_plan *plan);
-void swarm__demand_let_go(struct dispatch *d, uint32_t demand);
-/* The record of a step that is not there after all goes back, with all that it holds. */
-void swarm__record_give(struct dispatch *d, uint32_t tracked);
-/* The record of a call step's plan goes back. A hook of the graph. */
-void swarm__plan_done(void *sw, struct swarm_plan *plan);
-
-/* ---- call.c: the graph's upcalls, and what they left for the turn */
-
-/* A worker begins a tracked call step: what the function will see. */
-void swarm__call_enter(void *sw, struct call_frame *frame);
-/* It returned, or a plain one has to come to the turn: what it said is kept until then. */
-void swarm__call_leave(void *sw, struct call_frame *frame, swarm_outcome outcome, uint64_t value);
-/* The turn takes a tracked call step back: its plan first, then its end. */
-void swarm__call_returned(swarm *sw, uint32_t slot, bool spoilt);
-/* The same for a plain one. */
-void swarm__plain_returned(swarm *sw, uint32_t slot);
-/* Why the plan of a plain step that failed was refused, from its output; OK: there was none. */
-swarm_status swarm__plain_refusal(uint64_t output, uint32_t *out_index);
-/* The plan that a call step brought to the turn, or null. */
-swarm_plan *swarm__plan_of_call(swarm *sw, uint32_t slot);
-
 /* ---- run.c */
 
-/* Whether an owner's call may write two events now. */
+/* Whether an owner's call may write an event now. */
 bool swarm__owner_may_log(swarm *sw);
+/* Keeps the first error of the calls that return a handle, for swarm_fault. */
+void swarm__fault(swarm *sw, swarm_status status, const char *text);
+
 /* Ends the run if it is closed and nothing of it is left. */
 void swarm__run_check_end(swarm *sw, uint32_t run);
 
@@ -387,5 +364,7 @@ bool swarm__round_pending(const swarm *sw);
 #include "trace.h"
 
 #include "attempt.h"
+#include "plans.h"
+#include "state.h"
 
 #endif

@@ -227,6 +227,7 @@ static void tracked_fill(struct tracked *step, const swarm_step_spec *spec, uint
     step->priority = spec->priority;
     step->flags = spec->flags;
     step->run = run;
+    step->access = NONE32;
     step->attempt = NONE32;
     step->agent = NONE32;
     step->backend = NONE32;
@@ -248,6 +249,18 @@ void swarm__demand_let_go(struct dispatch *d, uint32_t demand) {
     }
 }
 
+static bool access_fill(swarm_plan *plan, const swarm_step_spec *spec, struct tracked *step) {
+    struct access_result result = {NULL, NONE32};
+    swarm_status status =
+        spec->state == NULL ? SWARM_OK : swarm__access_new(plan->sw, plan->run, spec, &result);
+
+    step->access = result.index;
+    if (status != SWARM_OK) {
+        plan_refuse(plan, status, result.text);
+    }
+    return status == SWARM_OK;
+}
+
 /* A record for the step, or NONE32 with the plan's error. */
 static uint32_t tracked_new(swarm_plan *plan, const swarm_step_spec *spec) {
     struct dispatch *d = &plan->sw->dispatch;
@@ -259,6 +272,10 @@ static uint32_t tracked_new(swarm_plan *plan, const swarm_step_spec *spec) {
     }
     tracked_fill(&d->tracked[index], spec, plan->run);
     d->tracked[index].demand = NONE32;
+    if (!access_fill(plan, spec, &d->tracked[index])) {
+        pool_push(&d->tracked_pool, index);
+        return NONE32;
+    }
     if (spec->function.id != 0) {
         d->tracked[index].function = (uint32_t)spec->function.id - 1;
     } else {

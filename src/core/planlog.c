@@ -260,11 +260,11 @@ void swarm__plan_log(const swarm_plan *plan, uint64_t first) {
     }
 }
 
-/* A few events more than the plan's go with it: what brought it, and the end of that. What a call
- * step brought is asked once, before the event that says so. */
+/* A few events more than the plan's go with it: what brought it, its effects, and the end of that.
+ * What a call step brought is asked once, before the event that says so. */
 bool swarm__plan_room(swarm_plan *plan, bool *out_never) {
     swarm *sw = plan->sw;
-    struct plan_writer writer = {plan, 0, 3u * LOG_EVENT_MAX, true};
+    struct plan_writer writer = {plan, 0, (3u + EFFECTS_MAX) * LOG_EVENT_MAX, true};
 
     *out_never = false;
     if (!sw->log.enabled || plan->has_room) {

@@ -12,6 +12,12 @@ bool swarm__owner_may_log(swarm *sw) {
     return sw->round.phase == ROUND_IDLE && swarm__log_reserve(&sw->log, sw->now_ns, 2);
 }
 
+void swarm__fault(swarm *sw, swarm_status status, const char *text) {
+    if (sw->fault.status == SWARM_OK) {
+        swarm__refuse(&sw->fault, status, text);
+    }
+}
+
 /* Status of an owner's call on a run that logs; the run's index in *out_run. */
 static swarm_status run_check(swarm *sw, swarm_run handle, uint32_t *out_run) {
     if (sw == NULL) {
@@ -117,9 +123,7 @@ swarm_run swarm_run_open(swarm *sw, const swarm_run_spec *spec) {
         status = SWARM_E_AGAIN;
     }
     if (status != SWARM_OK) {
-        if (sw->fault.status == SWARM_OK) {
-            swarm__refuse(&sw->fault, status, text);
-        }
+        swarm__fault(sw, status, text);
         return none;
     }
     index = run_free_slot(&sw->dispatch);
@@ -226,11 +230,15 @@ swarm_status swarm_run_again(swarm *sw, swarm_run handle) {
         !results_returned(sw, run)) {
         return SWARM_E_BUSY;
     }
+    if (!swarm__state_stands(sw, index)) {
+        return SWARM_E_STALE;
+    }
     if (!swarm__owner_may_log(sw)) {
         return SWARM_E_AGAIN;
     }
     before = run->report;
     swarm__log(sw, SWARM_EVENT_COMMAND, index, SWARM_NEVER, &again);
+    swarm__state_clear(sw, index, false);
     run_begin(sw, index);
     run->report.steps = before.steps;
     run->report.edges = before.edges;
@@ -319,6 +327,7 @@ swarm_status swarm_run_forget(swarm *sw, swarm_run handle) {
         forget_static(sw, index);
     }
     SWARM_ASSERT(run->first == NONE32);
+    swarm__state_clear(sw, index, true);
     /* Release: whoever finds the handle stale sees nothing older. Even: the slot is free. */
     ATOMIC_STORE(&run->generation, ATOMIC_LOAD(&run->generation, relaxed) + 1, release);
     return SWARM_OK;

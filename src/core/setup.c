@@ -57,6 +57,10 @@ static void fill_defaults(swarm_config *c) {
     set_default(&c->shapes_max, c->tracked_max / 16);
     set_default(&c->budgets_max, 64);
     set_default(&c->charges_max, 256);
+    set_default(&c->states_max, 1024);
+    set_default(&c->accesses_max, c->tracked_max / 16);
+    set_default(&c->effects_max, 2 * (uint64_t)c->accesses_max);
+    set_default(&c->branches_max, 64);
     c->spin = c->spin == SWARM_NONE ? 0 : c->spin;
 }
 
@@ -65,7 +69,8 @@ static bool counts_fit(const swarm_config *c) {
                                c->agents_max,   c->permits_max, c->demands_max, c->backends_max,
                                c->inflight_max, c->scopes_max,  c->plans_max,   c->ranges_max,
                                c->commands_max, c->guards_max,  c->asks_max,    c->shapes_max,
-                               c->budgets_max,  c->charges_max};
+                               c->budgets_max,  c->charges_max, c->states_max,  c->accesses_max,
+                               c->effects_max,  c->branches_max};
 
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         if (counts[i] > COUNT_LIMIT) {
@@ -152,6 +157,19 @@ static void layout_agents(struct dispatch *d, struct arena *arena, const swarm_c
     d->skills = CARVE(arena, SKILLS_LIMIT, atomic_u64);
 }
 
+static void layout_state(struct state *state, struct arena *arena, const swarm_config *c) {
+    state->entries = CARVE(arena, c->states_max, struct state_entry);
+    state->entries_free.links = CARVE(arena, c->states_max, uint32_t);
+    state->chains = CARVE(arena, chains_for(c->states_max), uint32_t);
+    state->first = CARVE(arena, c->runs_max, uint32_t);
+    state->clocks = CARVE(arena, c->runs_max, uint64_t);
+    state->cells = CARVE(arena, c->effects_max, struct state_cell);
+    state->cells_pool.links = CARVE(arena, c->effects_max, atomic_u32);
+    state->accesses = CARVE(arena, c->accesses_max, struct access);
+    state->accesses_pool.links = CARVE(arena, c->accesses_max, atomic_u32);
+    state->branches = CARVE(arena, c->branches_max, struct branch);
+}
+
 static void layout_core(swarm *sw, struct arena *arena, const swarm_config *c) {
     sw->streams = CARVE(arena, c->runs_max, struct log_stream);
     sw->plans = CARVE(arena, (uint64_t)c->plans_max + 1, struct swarm_plan);
@@ -190,6 +208,7 @@ static void layout(swarm *sw, struct arena *arena, const swarm_config *c) {
     swarm__graph_layout(&sw->graph, arena, &sizes);
     layout_tracked(&sw->dispatch, arena, c);
     layout_agents(&sw->dispatch, arena, c);
+    layout_state(&sw->dispatch.state, arena, c);
     layout_core(sw, arena, c);
     swarm__log_layout(&sw->log, arena, c->log_bytes);
 }
@@ -224,6 +243,18 @@ static void start_lists(struct dispatch *d, const swarm_config *c) {
     d->releases_first = d->releases_last = NONE32;
 }
 
+static void start_state(struct state *state, const swarm_config *c) {
+    state->mask = chains_for(c->states_max) - 1;
+    state->branches_max = c->branches_max;
+    memset(state->chains, 0xff, (state->mask + (size_t)1) * sizeof *state->chains);
+    memset(state->first, 0xff, c->runs_max * sizeof *state->first);
+    memset(state->clocks, 0, c->runs_max * sizeof *state->clocks);
+    memset(state->branches, 0, c->branches_max * sizeof *state->branches);
+    slots_init(&state->entries_free, state->entries_free.links, c->states_max);
+    pool_init(&state->cells_pool, state->cells_pool.links, c->effects_max);
+    pool_init(&state->accesses_pool, state->accesses_pool.links, c->accesses_max);
+}
+
 static void start_dispatch(swarm *sw) {
     struct dispatch *d = &sw->dispatch;
     const swarm_config *c = &sw->config;
@@ -239,6 +270,7 @@ static void start_dispatch(swarm *sw) {
     slots_init(&d->inputs_free, d->inputs_free.links, c->inputs_max);
     slots_init(&d->attempts_free, d->attempts_free.links, c->inflight_max);
     start_lists(d, c);
+    start_state(&d->state, c);
     for (uint32_t i = 0; i < SKILLS_LIMIT; i++) {
         ATOMIC_STORE(&d->skills[i], 0, relaxed);
     }

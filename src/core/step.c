@@ -57,6 +57,10 @@ static uint32_t fields_of(uint32_t kind) {
         [SWARM_EVENT_OPTIONS] = 8,
         [SWARM_EVENT_RESULT] = 6,
         [SWARM_EVENT_CALL] = 2,
+        /* of state */
+        [SWARM_EVENT_PUT] = 4,
+        [SWARM_EVENT_CONFLICT] = 5,
+        [SWARM_EVENT_STATE_BRANCH] = 3,
     };
 
     SWARM_ASSERT(kind < sizeof count);
@@ -108,6 +112,9 @@ void swarm__woken_push(swarm *sw, uint32_t slot, bool poisoned) {
 /* Call steps wait here until the frame that tells why is safe. */
 void swarm__call_hold(swarm *sw, uint32_t slot) {
     SWARM_ASSERT(!graph_has(&sw->graph, slot, GRAPH_AGENT));
+    if (graph_has(&sw->graph, slot, GRAPH_TRACKED)) {
+        swarm__access_begin(sw, tracked_of(&sw->graph, slot));
+    }
     if (!sw->log.enabled) {
         sw->round.released = true;
         swarm__graph_release(&sw->graph, slot, slot);
@@ -428,6 +435,7 @@ void swarm__step_free(swarm *sw, uint32_t tracked) {
     }
     delays_let_go(d, step);
     swarm__shape_let_go(d, step);
+    swarm__access_free(d, &step->access);
     run_unlink(d, run, tracked);
     if (step->lent) {
         step->unwanted = true;

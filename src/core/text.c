@@ -8,8 +8,23 @@ uint32_t swarm_version(void) {
     return SWARM_VERSION;
 }
 
-/* A switch and not a table: a table of pointers would be writable data in position-independent
- * code. */
+/* What runs, budgets and state keys have to say. Switches and not a table: a table of pointers
+ * would be writable data in position-independent code. */
+static const char *text_of_outcome(swarm_status status) {
+    switch (status) {
+    case SWARM_E_FAILED:
+        return "FAILED: every attempt failed; the step's outcome says how";
+    case SWARM_E_BUDGET:
+        return "BUDGET: a reservation does not fit; raise the limit or reserve less";
+    case SWARM_E_PAUSED:
+        return "PAUSED: only an answer can move anything; take the ASK requests, see swarm_answer";
+    case SWARM_E_CONFLICT:
+        return "CONFLICT: the key has a newer version; read it again and redo what builds on it";
+    default:
+        return "unknown status";
+    }
+}
+
 const char *swarm_status_text(swarm_status status) {
     switch (status) {
     case SWARM_OK:
@@ -60,13 +75,7 @@ const char *swarm_status_text(swarm_status status) {
         return "UNSUPPORTED: the host, backend or step cannot do it; give what it lacks";
     case SWARM_E_OVERFLOW:
         return "OVERFLOW: the numbers do not fit their type; make them smaller";
-    case SWARM_E_FAILED:
-        return "FAILED: every attempt failed; the step's outcome says how";
-    case SWARM_E_BUDGET:
-        return "BUDGET: a reservation does not fit; raise the limit or reserve less";
-    case SWARM_E_PAUSED:
-        return "PAUSED: only an answer can move anything; take the ASK requests, see swarm_answer";
     default:
-        return "unknown status";
+        return text_of_outcome(status);
     }
 }

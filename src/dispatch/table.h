@@ -34,6 +34,7 @@
 #include "../graph/graph.h"
 #include "../graph/step.h"
 #include "shape.h"
+#include "state.h"
 
 #define NEEDS_MAX 8
 #define SKILL_WORDS 4 /* 256 skills, 256 profiles */
@@ -65,6 +66,7 @@ struct tracked {
     uint32_t run;
     uint32_t demand;   /* NONE32: a call step */
     uint32_t attempt;  /* in flight, the newest of them, by `sibling`; or NONE32 */
+    uint32_t access;   /* to state keys, or NONE32 */
     uint32_t agent;    /* of the last attempt, or NONE32 */
     uint32_t backend;  /* whose result it holds */
     uint32_t attempts; /* counted ones */
@@ -217,6 +219,8 @@ struct attempt {
     uint32_t wants;        /* ATTEMPT_WANTS_* */
     uint32_t sibling;      /* next attempt of the step, or of the list of those to be given up */
     int32_t reason;        /* why it is to be given up */
+    uint32_t effects;      /* of the answer: list of cells */
+    bool may_put;          /* its step has an access */
     bool queued;           /* in the queue of requests */
     bool settled;          /* holds nothing any more; goes when it leaves the queue of requests */
 };
@@ -292,6 +296,7 @@ struct dispatch {
     struct pool charges_pool;
     struct ticket *tickets; /* one an attempt */
     uint64_t budgets_opened;
+    struct state state;
     atomic_u64 *skills;             /* digests of names, see skill.h */
     struct heap_node *timer_nodes;  /* tracked, attempts, delays, backends, permits, governors */
     uint32_t timers;                /* root */
