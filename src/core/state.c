@@ -488,16 +488,16 @@ uint32_t *swarm__effects_of(swarm *sw, uint32_t tracked) {
 
 /* Room in the log for what an answered attempt, or a call step that came back, has to write. */
 bool swarm__effects_room(swarm *sw, uint32_t effects) {
-    uint64_t events = ROUND_EVENTS;
+    uint64_t count = ROUND_EVENTS;
     bool never;
 
     if (effects == NONE32) {
         return true; /* the operation's own room */
     }
     for (uint32_t at = effects; at != NONE32; at = sw->dispatch.state.cells[at].next) {
-        events++;
+        count++;
     }
-    return swarm__log_reserve_bytes(&sw->log, sw->now_ns, events * LOG_EVENT_MAX, &never);
+    return swarm__log_reserve_bytes(&sw->log, sw->now_ns, count * LOG_EVENT_MAX, &never);
 }
 
 static void log_conflict(swarm *sw, const struct tracked *step, const struct access *access,
