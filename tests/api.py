@@ -224,7 +224,9 @@ def headers_of(root):
     folder = os.path.join(root, "backends")
     names = ["swarm.h"]
     for backend in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
-        names.append(f"backends/{backend}/swarm_{backend}.h")
+        inside = sorted(os.listdir(os.path.join(folder, backend)))
+        names += [f"backends/{backend}/{name}" for name in inside
+                  if re.fullmatch(r"swarm_\w+\.h", name)]
     for name in names:
         if os.path.exists(os.path.join(root, name)):
             with open(os.path.join(root, name), encoding="utf-8") as file:

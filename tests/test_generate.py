@@ -74,6 +74,12 @@ def test_models():
         check_model(model, "cpu", allowed, "abcd")
 
 
+def test_emulated():
+    """The kernels on the emulated GPU."""
+    for model in ALLOWED:
+        check_model(model, "emulated", 2.5e-2, "d")
+
+
 def test_batch_and_threads():
     """The answer is that of one prompt alone."""
     folder = os.path.join(SHARED, "bf16")
@@ -149,7 +155,8 @@ def test_damaged_models():
             assert done.returncode == 1 and name in done.stderr, (name, done)
 
 
-NEEDS_MODEL = (test_models, test_batch_and_threads, test_fleet, test_failures, test_damaged_models)
+NEEDS_MODEL = (test_models, test_emulated, test_batch_and_threads, test_fleet, test_failures,
+               test_damaged_models)
 
 
 def main():

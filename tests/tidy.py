@@ -322,6 +322,8 @@ def rule_atomics(tree):
                 yield path, line, f"<stdatomic.h>; use {ATOMIC_H}"
         if path == ATOMIC_H or not path.startswith(("src/", "backends/", "swarm.h")):
             continue
+        if path.endswith(".cu"):
+            continue  # PTX has no other way in
         bodies = [t for i in source.items if i.kind == "macro" for t in i.body]
         for token in source.code + bodies:
             if SHARING.match(token.text) or token.text == "_Atomic":

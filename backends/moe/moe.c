@@ -7,6 +7,7 @@
  *     moe_weights.h, moe_state.h             the model and the state in one block
  *     moe_router.h, moe_forward.h            one tick through the layers
  *     moe_cache.h, moe_sample.h, moe_serve.h pages, tokens, who is in a tick
+ *     moe_device.h, moe_cuda.h, moe_work.h   the same on a GPU, whose kernels are moe_gpu.h
  *
  * Here they meet: opening, the tick on the caller's thread or on a crew, the backend's table.
  * Invariant: a tick is planned, computed and settled as a whole; between two ticks every sequence
@@ -19,6 +20,7 @@
 
 #include "moe_cache.h"
 #include "moe_config.h"
+#include "moe_cuda.h"
 #include "moe_error.h"
 #include "moe_file.h"
 #include "moe_forward.h"
@@ -75,6 +77,12 @@ static void carve_rows(swarm_moe *moe, struct carver *carver) {
     uint64_t rows = moe->spec.rows_max, hidden = model->hidden, inner = inner_widest(moe);
 
     moe->rows = carve(carver, rows, sizeof *moe->rows);
+    act->is_bad = carve(carver, rows, sizeof *act->is_bad);
+    act->head_row = carve(carver, moe->heads_max, sizeof *act->head_row);
+    act->logits = carve(carver, (uint64_t)moe->heads_max * model->vocabulary, sizeof(float));
+    if (moe->spec.driver != NULL) {
+        return; /* the rest is on the device */
+    }
     act->residual = carve(carver, rows * hidden, sizeof(float));
     act->normed = carve(carver, rows * hidden, sizeof(float));
     act->query_low = carve(carver, rows * model->query_rank, sizeof(float));
@@ -84,10 +92,7 @@ static void carve_rows(swarm_moe *moe, struct carver *carver) {
     act->gate = carve(carver, rows * inner, sizeof(float));
     act->up = carve(carver, rows * inner, sizeof(float));
     act->rotation = carve(carver, rows * model->rope, sizeof(float));
-    act->is_bad = carve(carver, rows, sizeof *act->is_bad);
-    act->head_row = carve(carver, moe->heads_max, sizeof *act->head_row);
     act->head_normed = carve(carver, moe->heads_max * hidden, sizeof(float));
-    act->logits = carve(carver, (uint64_t)moe->heads_max * model->vocabulary, sizeof(float));
     if (moe->has_int4) {
         act->codes = carve(carver, rows * (hidden / GROUP), sizeof *act->codes);
         act->inner_codes = carve(carver, rows * (inner / GROUP), sizeof *act->codes);
@@ -115,6 +120,25 @@ static void carve_pairs(swarm_moe *moe, struct carver *carver) {
     }
 }
 
+/* What the host keeps for a device. */
+static void carve_device(swarm_moe *moe, struct carver *carver) {
+    struct moe_device *device = carve(carver, 1, sizeof *device), counted;
+    uint64_t rows = moe->spec.rows_max;
+
+    moe->device = device;
+    device = device == NULL ? &counted : device;
+    device->layers = carve(carver, moe->model.layers, sizeof *device->layers);
+    device->staging = carve(carver, STAGING_BYTES, 1);
+    device->row = carve(carver, rows, sizeof *device->row);
+    device->rotation = carve(carver, rows * moe->model.rope, sizeof(float));
+    device->pages = carve(carver, (uint64_t)moe->spec.sequences_max * moe->pages_per_sequence, 4);
+    device->bad = carve(carver, rows, sizeof(uint32_t));
+    device->best = carve(carver, moe->heads_max, sizeof(uint32_t));
+    moe->greedy = device->best;
+    device->chosen =
+        carve(carver, (uint64_t)moe->model.layers * moe->model.experts, sizeof(uint64_t));
+}
+
 static void carve_serving(swarm_moe *moe, struct carver *carver) {
     const swarm_moe_spec *spec = &moe->spec;
     uint64_t lines = (uint64_t)moe->model.layers * spec->page_tokens;
@@ -127,7 +151,9 @@ static void carve_serving(swarm_moe *moe, struct carver *carver) {
     moe->buckets = carve(carver, buckets, sizeof *moe->buckets);
     moe->pages = carve(carver, spec->pages_max, sizeof *moe->pages);
     moe->page_tokens = carve(carver, (uint64_t)spec->pages_max * spec->page_tokens, 4);
-    moe->cache = carve(carver, spec->pages_max * lines, latent_width(moe) * sizeof(float));
+    if (spec->driver == NULL) {
+        moe->cache = carve(carver, spec->pages_max * lines, latent_width(moe) * sizeof(float));
+    }
     moe->sequences = carve(carver, spec->sequences_max, sizeof *moe->sequences);
     moe->order = carve(carver, spec->sequences_max, sizeof *moe->order);
     moe->sampling = carve(carver, moe->model.vocabulary, sizeof *moe->sampling);
@@ -195,7 +221,9 @@ static swarm_status build(swarm_moe *moe, struct carver *carver, const swarm_moe
     load_model(&loader);
     moe->frequencies = carve(carver, moe->model.rope / 2, sizeof *moe->frequencies);
     carve_rows(moe, carver);
-    if (moe->model.dense_layers < moe->model.layers) {
+    if (spec->driver != NULL) {
+        carve_device(moe, carver);
+    } else if (moe->model.dense_layers < moe->model.layers) {
         carve_pairs(moe, carver);
     }
     carve_serving(moe, carver);
@@ -272,12 +300,24 @@ swarm_status swarm_moe_open(const swarm_moe_spec *spec, void *memory, size_t mem
                           "refuses the function swarm.moe.task");
         }
     }
+    if (spec->driver != NULL) {
+        status = device_open(moe, out_error);
+        if (status != SWARM_OK) {
+            return status;
+        }
+    }
     *out_moe = moe;
     return SWARM_OK;
 }
 
 swarm_status swarm_moe_close(swarm_moe *moe) {
-    return moe != NULL && moe->unanswered != 0 ? SWARM_E_BUSY : SWARM_OK;
+    if (moe != NULL && moe->unanswered != 0) {
+        return SWARM_E_BUSY;
+    }
+    if (moe != NULL && moe->device != NULL) {
+        device_close(moe->device);
+    }
+    return SWARM_OK;
 }
 
 /* ---- the tick */
@@ -321,16 +361,36 @@ static swarm_status compute_with_crew(swarm_moe *moe) {
     return status == SWARM_OK && report.ok != report.steps ? SWARM_E_FAILED : status;
 }
 
+/* Launches the tick at hand, or asks for it: AGAIN while it is under way. A failure settles it. */
+static swarm_status compute_on_device(swarm_moe *moe, swarm_outcome *out_outcome) {
+    swarm_status status = SWARM_E_AGAIN;
+
+    if (moe->is_under_way) {
+        status = device_ask(moe);
+    } else if (moe->device->is_lost || !device_launch(moe)) {
+        status = SWARM_E_FAILED;
+    }
+    moe->is_under_way = status == SWARM_E_AGAIN;
+    if (status == SWARM_E_FAILED) {
+        *out_outcome = moe->device->is_lost ? SWARM_OUTCOME_LOST : SWARM_OUTCOME_TRANSIENT;
+        status = SWARM_OK;
+    }
+    return status;
+}
+
 swarm_status swarm_moe_tick(swarm_moe *moe, swarm_moe_tick_info *out_info) {
+    swarm_outcome outcome = SWARM_OUTCOME_OK;
     swarm_status status = SWARM_OK;
 
     if (moe == NULL) {
         return SWARM_E_INVALID;
     }
-    if (!plan_tick(moe)) {
+    if (!moe->is_under_way && !plan_tick(moe)) {
         return SWARM_E_MISSING;
     }
-    if (moe->spec.crew != NULL) {
+    if (moe->device != NULL) {
+        status = compute_on_device(moe, &outcome);
+    } else if (moe->spec.crew != NULL) {
         status = compute_with_crew(moe);
     } else {
         compute_alone(moe);
@@ -338,7 +398,7 @@ swarm_status swarm_moe_tick(swarm_moe *moe, swarm_moe_tick_info *out_info) {
     if (status != SWARM_OK) {
         return status;
     }
-    finish_tick(moe, SWARM_OUTCOME_OK);
+    finish_tick(moe, outcome);
     if (out_info != NULL) {
         *out_info = moe->tick;
     }
@@ -354,6 +414,9 @@ swarm_status swarm_moe_add(swarm_moe *moe, const swarm_moe_prompt *prompt,
 
     if (moe == NULL || out_sequence == NULL) {
         return SWARM_E_INVALID;
+    }
+    if (moe->device != NULL && moe->device->is_lost) {
+        return SWARM_E_UNSUPPORTED;
     }
     status = sequence_add(moe, prompt, NULL, NULL, &sequence);
     if (status == SWARM_OK) {
@@ -415,6 +478,10 @@ static swarm_status backend_submit(void *context, swarm *sw, const swarm_request
     if (request->payload_size != 0 && request->payload_size != sizeof(swarm_moe_prompt)) {
         return SWARM_E_INVALID;
     }
+    if (moe->device != NULL && moe->device->is_lost) {
+        *out_until_ns = SWARM_NEVER - 1; /* for good: others may do it */
+        return SWARM_E_AGAIN;
+    }
     status = sequence_add(moe, request->payload, sw, request, &sequence);
     if (status == SWARM_E_AGAIN) {
         *out_until_ns = request->now_ns + moe->spec.tick_ns;
@@ -438,12 +505,14 @@ static void backend_cancel(void *context, swarm *sw, const swarm_request *reques
 
 static void backend_poll(void *context, swarm *sw, uint64_t now_ns) {
     swarm_moe *moe = context;
+    swarm_status status;
 
     (void)sw;
     if (moe->live != 0 && now_ns >= moe->polled_ns + moe->spec.tick_ns) {
         moe->polled_ns = now_ns;
-        if (swarm_moe_tick(moe, NULL) != SWARM_OK) {
-            finish_tick(moe, SWARM_OUTCOME_TRANSIENT);
+        status = swarm_moe_tick(moe, NULL);
+        if (status != SWARM_OK && status != SWARM_E_AGAIN) {
+            finish_tick(moe, SWARM_OUTCOME_TRANSIENT); /* the crew failed */
         }
     }
 }
@@ -459,7 +528,7 @@ const swarm_backend *swarm_moe_backend(swarm_moe *moe) {
         return NULL;
     }
     moe->backend = (swarm_backend){.size = sizeof moe->backend,
-                                   .name = "moe",
+                                   .name = moe->device != NULL ? "moe.gpu" : "moe",
                                    .context = moe,
                                    .submit = backend_submit,
                                    .cancel = backend_cancel,
@@ -485,8 +554,8 @@ static uint64_t to_ppm(double share) {
 }
 
 /* Shares, entropy and the rest of one layer's counters. */
-static swarm_moe_load load_of(const struct layer *layer, uint32_t experts) {
-    swarm_moe_load load = {.tokens = layer->tokens};
+static swarm_moe_load load_of(const struct layer *layer, uint32_t experts, uint32_t chosen) {
+    swarm_moe_load load = {.tokens = 0};
     double total = 0, entropy = 0;
 
     for (uint32_t i = 0; i < experts; i++) {
@@ -504,6 +573,7 @@ static swarm_moe_load load_of(const struct layer *layer, uint32_t experts) {
             entropy -= share * logarithm(share);
         }
     }
+    load.tokens = (uint64_t)total / chosen;
     if (total > 0) {
         load.entropy_ppm = (uint32_t)to_ppm(experts > 1 ? entropy / logarithm(experts) : 1);
         load.most_ppm = (uint32_t)to_ppm((double)load.chosen_most * experts / total);
@@ -522,13 +592,17 @@ swarm_status swarm_moe_load_get(swarm_moe *moe, uint32_t layer, bool reset,
     }
     found = &moe->layers[layer];
     experts = moe->model.experts;
-    *out_load = load_of(found, experts);
+    *out_load = load_of(found, experts, moe->model.experts_chosen);
     if (out_chosen != NULL) {
         memcpy(out_chosen, found->chosen, experts * sizeof *out_chosen);
     }
     if (reset) {
-        memset(found->chosen, 0, experts * sizeof *found->chosen);
-        found->tokens = 0;
+        for (uint32_t i = moe->model.dense_layers; i < moe->model.layers; i++) {
+            memset(moe->layers[i].chosen, 0, experts * sizeof *found->chosen);
+        }
+        if (moe->device != NULL) {
+            moe->device->clears_loads = true; /* by the next tick */
+        }
     }
     return SWARM_OK;
 }

@@ -379,7 +379,6 @@ static void task_plan(const struct task *task) {
         at += count;
     }
     first[experts] = at;
-    task->layer->tokens += at / chosen;
     for (uint32_t i = 0; i < moe->rows_count * chosen; i++) {
         moe->act.place[i] = NONE;
         if (!moe->act.is_bad[i / chosen]) {

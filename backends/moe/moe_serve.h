@@ -377,6 +377,20 @@ static bool plan_tick(swarm_moe *moe) {
 
 /* ---- after the tick */
 
+static bool logits_are_good(const swarm_moe *moe, uint32_t head) {
+    const float *logits = moe->act.logits + (size_t)head * moe->model.vocabulary;
+
+    if (moe->greedy != NULL) {
+        return moe->greedy[head] != NONE;
+    }
+    for (uint32_t k = 0; k < moe->model.vocabulary; k++) {
+        if (!is_finite(logits[k])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool rows_are_good(const swarm_moe *moe, const struct sequence *sequence) {
     for (uint32_t i = 0; i < sequence->rows_count; i++) {
         const struct row *row = &moe->rows[sequence->rows_first + i];
@@ -384,10 +398,8 @@ static bool rows_are_good(const swarm_moe *moe, const struct sequence *sequence)
         if (moe->act.is_bad[sequence->rows_first + i]) {
             return false;
         }
-        for (uint32_t k = 0; row->head != NONE && k < moe->model.vocabulary; k++) {
-            if (!is_finite(moe->act.logits[(size_t)row->head * moe->model.vocabulary + k])) {
-                return false;
-            }
+        if (row->head != NONE && !logits_are_good(moe, row->head)) {
+            return false;
         }
     }
     return true;
@@ -412,7 +424,9 @@ static bool extend(swarm_moe *moe, struct sequence *sequence) {
                                        moe->act.logits + (size_t)row->head * moe->model.vocabulary,
                                    .order = moe->sampling,
                                    .count = moe->model.vocabulary};
-    int32_t token = sample(&all, prompt, row->position);
+    int32_t token = moe->greedy != NULL && prompt->temperature_ppm == 0
+                        ? (int32_t)moe->greedy[row->head]
+                        : sample(&all, prompt, row->position);
 
     prompt->out_tokens[new_tokens(sequence)] = token;
     sequence->tokens[sequence->count++] = token;

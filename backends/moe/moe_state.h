@@ -58,7 +58,6 @@ struct layer {
     struct expert *experts;
     const float *norm_attention, *norm_inner, *norm_query, *norm_latent, *bias;
     uint64_t *chosen; /* how often each expert was */
-    uint64_t tokens;  /* rows that chose */
 };
 
 /* A page of the cache: the tokens that it holds, and its place in the prefix table. */
@@ -198,8 +197,9 @@ struct swarm_moe {
     float *scratch; /* scratch_size floats a worker */
     uint32_t scratch_size;
     uint32_t workers;
-    swarm_function function; /* the crew's */
-    struct moe_device *device;
+    swarm_function function;   /* the crew's */
+    struct moe_device *device; /* null: the CPU */
+    const uint32_t *greedy;    /* the device's own choices, a number a head; null on the CPU */
     swarm_moe_stats stats;
 };
 

@@ -312,7 +312,7 @@ static void load_model(struct loader *loader) {
     moe->norm_last = load_named(loader, "model.norm", 0, model->hidden);
     moe->layers = carve(loader->carver, model->layers, sizeof *moe->layers);
     for (uint32_t i = 0; i < model->layers && loader->status == SWARM_OK; i++) {
-        struct layer counted = {.tokens = 0};
+        struct layer counted = {.bias = NULL};
 
         load_layer(loader, moe->layers == NULL ? &counted : &moe->layers[i], i);
     }

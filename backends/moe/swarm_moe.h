@@ -5,9 +5,9 @@
  * WHAT IT IS
  *
  * Runs models of the DeepSeek-V3 / Kimi-K2 family (multi-head latent attention, sigmoid router with
- * bias-corrected choice, shared experts) on the CPU. Token ids in, token ids out: the tokenizer,
- * the files and the memory are yours. It links nothing, opens nothing, allocates nothing and keeps
- * no global state.
+ * bias-corrected choice, shared experts) on the CPU or on one CUDA GPU. Token ids in, token ids
+ * out: the tokenizer, the files and the memory are yours. It links nothing, opens nothing,
+ * allocates nothing and keeps no global state.
  *
  *     swarm_moe_model model;
  *     swarm_moe_config_read(config_bytes, config_size, &model, NULL);
@@ -57,15 +57,24 @@
  *
  * Numbers: F32 and BF16 weights are multiplied with float32 activations. INT4 weights (groups of
  * 32, symmetric, compressed-tensors) meet activations of 15 bits with a scale for each group of 32:
- * an error of some 1e-5. The cache is float32.
+ * an error of some 1e-5. The cache is float32. On a GPU, products and the cache are BF16, sums and
+ * the router float32: up to 2.5e-2 from float64, and the bits above hold for a kind of GPU each.
+ *
+ * A GPU is never waited for: a tick is launched with an event behind it, and the event is asked. A
+ * call of the driver that fails ends the sequences of its tick TRANSIENT; one that loses the
+ * context (illegal address, launch failure) ends all of them LOST, and from then on swarm_moe_add
+ * says UNSUPPORTED and the backend holds itself off for ever, so that a scheduler goes elsewhere.
+ * A GPU reads expert weights of one type a layer, and keeps router, embedding and the latent
+ * projections of attention as floats. It takes what fits its memory: members of the family that
+ * fit one GPU, not Kimi-K2 itself.
  *
  * MEMORY AND THREADS
  *
  * One block of yours holds everything; swarm_moe_size tells how much. Weights are read in place
  * and must stay as they are until swarm_moe_close, but INT4 weights are copied into the block in
- * the order in which they are read. All calls on one swarm_moe come from one thread at a time,
- * which is the owner's when a swarm drives it. With a `crew`, the work of a tick is done by call
- * steps of that swarm, on its workers.
+ * the order in which they are read; a GPU has copies of all of them. All calls on one swarm_moe
+ * come from one thread at a time, which is the owner's when a swarm drives it. With a `crew`, the
+ * work of a tick is done by call steps of that swarm, on its workers.
  */
 #ifndef SWARM_MOE_H
 #define SWARM_MOE_H
@@ -177,6 +186,72 @@ SWARM_API swarm_status swarm_moe_file_open(const void *bytes, uint64_t size, voi
  * Tensors with more than two dimensions are not found. [pure] */
 SWARM_API bool swarm_moe_file_find(void *context, const char *name, swarm_moe_tensor *out_tensor);
 
+/* ------------------------------------------------------------------------------------- the GPU */
+
+/* What a kernel is launched with; laid out like CUlaunchConfig on 64-bit machines. */
+typedef struct swarm_moe_launch {
+    uint32_t grid[3];          /* blocks */
+    uint32_t block[3];         /* threads of a block */
+    uint32_t shared_bytes;     /* of shared memory for each block */
+    uint32_t reserved;         /* 0 */
+    void *stream;              /* in which order */
+    void *attributes;          /* none */
+    uint32_t attributes_count; /* 0 */
+    uint32_t reserved_too;     /* 0 */
+} swarm_moe_launch;
+
+/*
+ * The CUDA driver as a table: the functions of libcuda with their own signatures, each returning
+ * CUresult (0 is success). Fill it by swarm_moe_driver_resolve, by swarm_moe_driver_load, or from
+ * swarm_moe_emulated.h. Nothing of CUDA is included or linked.
+ */
+typedef struct swarm_moe_driver {
+    size_t size;       /* sizeof(swarm_moe_driver) */
+    const void *image; /* the kernels: moe_gpu.cu as a fatbin, cubin or PTX; null: none, and
+                          swarm_moe_open says UNSUPPORTED */
+    int32_t (*init)(uint32_t flags);                                /* cuInit */
+    int32_t (*driver_version)(int32_t *out_version);                /* cuDriverGetVersion */
+    int32_t (*device_count)(int32_t *out_count);                    /* cuDeviceGetCount */
+    int32_t (*device_get)(int32_t *out_device, int32_t index);      /* cuDeviceGet */
+    int32_t (*context_retain)(void **out_context, int32_t device);  /* cuDevicePrimaryCtxRetain */
+    int32_t (*context_release)(int32_t device);                     /* cuDevicePrimaryCtxRelease */
+    int32_t (*context_push)(void *context);                         /* cuCtxPushCurrent */
+    int32_t (*context_pop)(void **out_context);                     /* cuCtxPopCurrent */
+    int32_t (*memory_allocate)(uint64_t *out_address, size_t size); /* cuMemAlloc */
+    int32_t (*memory_free)(uint64_t address);                       /* cuMemFree */
+    int32_t (*copy_in)(uint64_t to, const void *from, size_t size,
+                       void *stream);                                        /* cuMemcpyHtoDAsync */
+    int32_t (*copy_out)(void *to, uint64_t from, size_t size, void *stream); /* cuMemcpyDtoHAsync */
+    int32_t (*clear)(uint64_t at, unsigned char value, size_t size,
+                     void *stream);                               /* cuMemsetD8Async */
+    int32_t (*stream_create)(void **out_stream, uint32_t flags);  /* cuStreamCreate */
+    int32_t (*stream_destroy)(void *stream);                      /* cuStreamDestroy */
+    int32_t (*stream_wait)(void *stream);                         /* cuStreamSynchronize */
+    int32_t (*event_create)(void **out_event, uint32_t flags);    /* cuEventCreate */
+    int32_t (*event_destroy)(void *event);                        /* cuEventDestroy */
+    int32_t (*event_record)(void *event, void *stream);           /* cuEventRecord */
+    int32_t (*event_query)(void *event);                          /* cuEventQuery */
+    int32_t (*module_load)(void **out_module, const void *image); /* cuModuleLoadData */
+    int32_t (*module_unload)(void *module);                       /* cuModuleUnload */
+    int32_t (*module_function)(void **out_function, void *module,
+                               const char *name); /* cuModuleGetFunction */
+    int32_t (*launch)(const swarm_moe_launch *shape, void *function, void **arguments,
+                      void **extra); /* cuLaunchKernelEx */
+} swarm_moe_driver;
+
+/* Fills a table by asking `resolve` for each symbol under the name that libcuda exports it by; the
+ * image stays to be set. INVALID: a symbol is missing (*out_error, which may be null, names it).
+ * [any] */
+SWARM_API swarm_status swarm_moe_driver_resolve(void *(*resolve)(void *context, const char *symbol),
+                                                void *context, swarm_moe_driver *out_driver,
+                                                swarm_moe_error *out_error);
+
+/* Fills a table from the libcuda of this machine, which it opens and leaves open: the one function
+ * here that needs a dynamic linker. In a file of its own, moe_dl.c. MISSING: there is no libcuda;
+ * INVALID as above. [any] */
+SWARM_API swarm_status swarm_moe_driver_load(swarm_moe_driver *out_driver,
+                                             swarm_moe_error *out_error);
+
 /* --------------------------------------------------------------------------------- opening one */
 
 /* Instruction sets of the CPU's kernels. All give the same bits. */
@@ -189,10 +264,11 @@ enum {
 
 /* What a swarm_moe is made of. Zero means default. */
 typedef struct swarm_moe_spec {
-    size_t size;                  /* sizeof(swarm_moe_spec) */
-    const swarm_moe_model *model; /* read during the call */
-    swarm_moe_lookup *lookup;     /* gives the weights; called by swarm_moe_size and _open only */
-    void *lookup_context;         /* its first argument */
+    size_t size;                    /* sizeof(swarm_moe_spec) */
+    const swarm_moe_model *model;   /* read during the call */
+    swarm_moe_lookup *lookup;       /* gives the weights; called by swarm_moe_size and _open only */
+    void *lookup_context;           /* its first argument */
+    const swarm_moe_driver *driver; /* a GPU, the first one: copied; null: the CPU */
     swarm *crew;            /* a swarm of its own whose call steps do the work of a tick, driven by
                                swarm_drive from inside the tick: with a host and without a log;
                                null: the calling thread does it. Borrowed until swarm_moe_close */
@@ -214,14 +290,16 @@ SWARM_API swarm_status swarm_moe_size(const swarm_moe_spec *spec, size_t *out_by
                                       swarm_moe_error *out_error);
 
 /* Opens a model in `memory`, aligned to 64. INVALID: a field of the spec or of the model is out of
- * range; MISSING: a tensor is not found; MISMATCH: it has another shape or type; UNSUPPORTED: this
- * processor lacks the instruction set, or the number of columns of an INT4 matrix is not a multiple
- * of 32; FULL: the memory is too small. *out_error (may be null) has the name. [any] */
+ * range; MISSING: a tensor is not found; MISMATCH: it has another shape or type, or the driver is
+ * older than 12.0; UNSUPPORTED: this processor lacks the instruction set, the number of columns of
+ * an INT4 matrix is not a multiple of 32, or there are no kernels for the GPU; FULL: the memory, or
+ * the GPU's, is too small; FAILED: there is no GPU, or its driver refused. Whatever the driver
+ * gave is given back then. *out_error (may be null) has the name. [any] */
 SWARM_API swarm_status swarm_moe_open(const swarm_moe_spec *spec, void *memory, size_t memory_size,
                                       swarm_moe **out_moe, swarm_moe_error *out_error);
 
-/* Closes it. BUSY while attempts of a swarm are unanswered. The memory is the caller's again. Null
- * is fine. [owner] */
+/* Closes it. BUSY while attempts of a swarm are unanswered. Waits for a GPU's last tick. The memory
+ * is the caller's again. Null is fine. [owner] */
 SWARM_API swarm_status swarm_moe_close(swarm_moe *moe);
 
 /* ----------------------------------------------------------------------------------- sequences */
@@ -275,7 +353,7 @@ typedef struct swarm_moe_info {
 
 /* Adds a sequence without a swarm. Flag INPUTS is INVALID here. INVALID: an empty prompt, a token
  * id not in the vocabulary, no room for the answer; TOO_BIG: longer than the context, or than all
- * pages; AGAIN: sequences_max reached. [owner] */
+ * pages; AGAIN: sequences_max reached; UNSUPPORTED: the GPU's context is lost. [owner] */
 SWARM_API swarm_status swarm_moe_add(swarm_moe *moe, const swarm_moe_prompt *prompt,
                                      swarm_moe_sequence *out_sequence);
 
@@ -305,7 +383,8 @@ typedef struct swarm_moe_tick_info {
 
 /* Computes one tick. MISSING when there is nothing to do; else OK, also when sequences failed, each
  * of which says so itself. An error of the crew is returned, and leaves the sequences as they
- * were. *out_info may be null. [owner] */
+ * were. With a GPU: AGAIN after a tick was launched and while it is not done, OK when it was
+ * settled. *out_info may be null. [owner] */
 SWARM_API swarm_status swarm_moe_tick(swarm_moe *moe, swarm_moe_tick_info *out_info);
 
 /* --------------------------------------------------------------------------------- the backend */
@@ -332,6 +411,7 @@ typedef struct swarm_moe_stats {
     uint64_t pages_used;      /* pages that a sequence holds, now */
     uint64_t pages_kept;      /* pages that nobody holds and that can be found, now */
     uint64_t pages_most_used; /* most pages held at once */
+    uint64_t device_bytes;    /* of GPU memory, taken when it was opened */
 } swarm_moe_stats;
 
 /* Writes the counters. [owner] */
@@ -350,7 +430,8 @@ typedef struct swarm_moe_load {
 } swarm_moe_load;
 
 /* Writes the load of a layer's experts, and how often each was chosen to `out_chosen` (`experts`
- * numbers; may be null). With `reset`, counting begins anew. INVALID: no layer with experts.
+ * numbers; may be null). With `reset`, counting begins anew
+ * in all layers. INVALID: no layer with experts.
  * [owner] */
 SWARM_API swarm_status swarm_moe_load_get(swarm_moe *moe, uint32_t layer, bool reset,
                                           swarm_moe_load *out_load, uint64_t *out_chosen);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "backends/moe/swarm_moe.h"
+#include "backends/moe/swarm_moe_emulated.h"
 #include "swarm.h"
 
 enum device { DEVICE_CPU, DEVICE_CUDA, DEVICE_EMULATED };
@@ -43,6 +44,8 @@ struct model {
     struct bytes config_file, weights;
     void *index;
     void *memory;
+    void *emulated;
+    swarm_moe_driver driver;
     swarm_moe_error error;
 };
 
@@ -169,19 +172,51 @@ static swarm_moe_spec spec_of(struct model *model, const struct options *options
     };
 }
 
+/* A GPU made of C, with memory enough for the model. */
+static swarm_status emulated_open(struct model *model) {
+    const swarm_moe_emulated_spec spec = {
+        .memory = (UINT64_C(256) << 20) + 6 * (uint64_t)model->weights.size, .seed = 1};
+    const swarm_moe_driver *driver;
+
+    model->emulated = aligned_alloc(64, swarm_moe_emulated_size(&spec));
+    driver = swarm_moe_emulated_open(&spec, model->emulated);
+    if (driver == NULL) {
+        return fail(model, SWARM_E_FULL, "memory");
+    }
+    model->driver = *driver;
+    return SWARM_OK;
+}
+
+/* The GPU of this machine, with the kernels that nvcc made. */
+static swarm_status cuda_open(struct model *model) {
+    swarm_status status = swarm_moe_driver_load(&model->driver, &model->error);
+
+#ifdef SWARM_MOE_IMAGE
+    extern const unsigned char swarm_moe_image[];
+
+    model->driver.image = swarm_moe_image;
+#endif
+    return status;
+}
+
+static swarm_status device_open(struct model *model, const struct options *options) {
+    return options->device == DEVICE_CPU        ? SWARM_OK
+           : options->device == DEVICE_EMULATED ? emulated_open(model)
+                                                : cuda_open(model);
+}
+
 static swarm_status model_open(struct model *model, const struct options *options) {
     swarm_status status = files_open(model, options);
     swarm_moe_spec spec;
     size_t size = 0;
 
-    if (status == SWARM_OK && options->device != DEVICE_CPU) {
-        status = fail(model, SWARM_E_UNSUPPORTED, "--device");
-    }
+    status = status == SWARM_OK ? device_open(model, options) : status;
     status = status == SWARM_OK ? crew_open(model, options) : status;
     if (status != SWARM_OK) {
         return status;
     }
     spec = spec_of(model, options);
+    spec.driver = options->device == DEVICE_CPU ? NULL : &model->driver;
     status = swarm_moe_size(&spec, &size, &model->error);
     if (status == SWARM_OK) {
         model->memory = aligned_alloc(64, size);
@@ -194,6 +229,7 @@ static swarm_status model_open(struct model *model, const struct options *option
 static void model_close(struct model *model) {
     (void)swarm_moe_close(model->moe);
     (void)swarm_free(model->crew);
+    free(model->emulated);
     free(model->memory);
     free(model->index);
     free(model->weights.data);
