@@ -13,6 +13,7 @@
  * Threads: the turn.
  */
 #include "core.h"
+#include "guard.h"
 
 /* What a NEED is: field 0. */
 enum { NEED_PERMIT = 1, NEED_SKILL = 2 };
