@@ -10,6 +10,8 @@ import subprocess
 import sys
 import tempfile
 
+import moe_reference
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHARED = os.path.join(os.environ.get("SWARM_SHARED", os.path.join(HERE, "..", "..", "shared")),
                       "moe")
@@ -78,6 +80,48 @@ def test_emulated():
     """The kernels on the emulated GPU."""
     for model in ALLOWED:
         check_model(model, "emulated", 2.5e-2, "d")
+
+
+# Sizes that nothing divides, and what the published models don't do together.
+ODD = {
+    "vocab_size": 53, "hidden_size": 37, "num_hidden_layers": 3, "first_k_dense_replace": 1,
+    "intermediate_size": 41, "num_attention_heads": 5, "q_lora_rank": 19, "kv_lora_rank": 23,
+    "qk_nope_head_dim": 7, "qk_rope_head_dim": 6, "v_head_dim": 11, "n_routed_experts": 9,
+    "num_experts_per_tok": 3, "moe_intermediate_size": 17, "n_shared_experts": 1, "n_group": 3,
+    "topk_group": 2, "norm_topk_prob": True, "routed_scaling_factor": 1.5, "rms_norm_eps": 1e-4,
+    "rope_theta": 500.0, "max_position_embeddings": 512,
+    "rope_scaling": {"type": "yarn", "factor": 8, "beta_fast": 4, "beta_slow": 1, "mscale": 0.7,
+                     "mscale_all_dim": 0.3, "original_max_position_embeddings": 64},
+}
+FAMILY = [
+    ODD,
+    {**ODD, "first_k_dense_replace": 0, "n_group": 1, "topk_group": 1, "rope_scaling": None,
+     "norm_topk_prob": False, "n_shared_experts": 3, "hidden_size": 64},
+    {**ODD, "first_k_dense_replace": 2, "n_shared_experts": 0, "num_experts_per_tok": 6,
+     "num_attention_heads": 1, "qk_rope_head_dim": 2, "rms_norm_eps": 1e-6},
+    {**ODD, "first_k_dense_replace": 3, "num_hidden_layers": 2, "v_head_dim": 1,
+     "kv_lora_rank": 33},
+]
+
+
+def test_any_member_of_the_family():
+    """Random models of odd sizes against plain Python in float64, on the CPU and the kernels."""
+    for number, config in enumerate(FAMILY):
+        tensors = moe_reference.random_model(config, number)
+        tokens = [(7 * i * i + number) % 53 for i in range(9)]
+        wanted = sum(moe_reference.logits(config, tensors, tokens), [])
+        for device, allowed in (("cpu", 3e-6), ("emulated", 3e-2)):
+            with tempfile.TemporaryDirectory() as folder:
+                moe_reference.write(folder, config, tensors)
+                path = os.path.join(folder, "logits")
+                done = run("--model", folder, "--tokens", ",".join(map(str, tokens)),
+                           "--max-new", 1, "--logits", path, "--device", device)
+                assert done.returncode == 0, (number, device, done.stderr)
+                with open(path, "rb") as file:
+                    rows = file.read()
+            found = struct.unpack(f"<{len(rows) // 4}f", rows)
+            gap = distance(found, wanted)
+            assert gap <= allowed, (number, device, gap)
 
 
 def test_batch_and_threads():
