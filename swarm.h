@@ -168,7 +168,8 @@ enum {
     SWARM_E_FAILED = -24,      /* every attempt failed; the outcome says how */
     SWARM_E_BUDGET = -25,      /* a reservation does not fit its budget */
     SWARM_E_PAUSED = -26,      /* only an answer from outside can move anything */
-    SWARM_E_CONFLICT = -27     /* a state key has a newer version than the one built upon */
+    SWARM_E_CONFLICT = -27,    /* a state key has a newer version than the one built upon */
+    SWARM_E_NO_QUORUM = -28    /* no class of answers can reach the quorum */
 };
 
 /* Text of a status: what is wrong and what to do. Never null; static. [pure] */
@@ -965,6 +966,36 @@ typedef struct swarm_hedge_spec {
     uint32_t reserved;      /* 0 */
 } swarm_hedge_spec;
 
+/* What decides a vote in which no class can reach the quorum any more. */
+enum {
+    SWARM_TIE_NONE = 0,  /* nothing: the step ends FAILED, NO_QUORUM */
+    SWARM_TIE_FIRST = 1, /* the class with most votes; of equal ones that of the earliest attempt */
+    SWARM_TIE_BEST = 2   /* the result with the highest confidence; then the earliest attempt */
+};
+
+/* Flags of swarm_vote_spec; the first two in `distinct`. */
+enum {
+    SWARM_VOTE_AGENTS = 1,   /* each attempt with another agent */
+    SWARM_VOTE_BACKENDS = 2, /* each attempt with another backend */
+    SWARM_VOTE_ALL = 1       /* flags: wait for all, also when the quorum is there */
+};
+
+/*
+ * `count` attempts of one agent step, of which `quorum` must agree: equal digests, or, without
+ * digests, equal values. Decided in the round in which a class has the quorum or none can reach it
+ * any more; what is still in flight is cancelled in that round, billed and never counted. The
+ * result is that of the earliest attempt of the class. Attempts that fail, or for which there is no
+ * agent, count against `count`; they are not tried again. A count of 1 is a plain step.
+ */
+typedef struct swarm_vote_spec {
+    uint32_t count;     /* 1 to 16 */
+    uint32_t quorum;    /* 1 to count */
+    uint32_t start;     /* that many at once, the rest one at a time while undecided; default all */
+    uint32_t distinct;  /* SWARM_VOTE_AGENTS, SWARM_VOTE_BACKENDS, both or 0 */
+    uint32_t tie_break; /* SWARM_TIE_NONE and following */
+    uint32_t flags;     /* SWARM_VOTE_ALL, or 0 */
+} swarm_vote_spec;
+
 /* What becomes of a question that nobody answered in time. */
 enum {
     SWARM_ASK_FAIL = 0, /* the step ends TIMED_OUT */
@@ -1091,6 +1122,7 @@ typedef struct swarm_step_spec {
     const swarm_ask_spec *ask;     /* how it asks; null: see swarm_answer. Agent steps only */
     const swarm_hedge_spec *hedge; /* second attempts; null: none. Agent steps only */
     const swarm_state_spec *state; /* keys that it reads and writes; null: none */
+    const swarm_vote_spec *vote;   /* votes; null: none. Agent steps only, without hedge or retry */
     uint32_t skills_count;         /* names at `skills`; 0: it requires none */
     uint32_t needs_count;          /* entries at `needs`, at most 8; 0: it needs none */
     uint32_t priority; /* 0..255; larger goes first, before the run's order; default 0 */
@@ -1624,13 +1656,16 @@ enum {
     SWARM_EVENT_HEDGE = 32, /* SWARM_DETECT_LATE, or 0: its time; threshold (ns; SWARM_NEVER: none),
                                   running time so far, hedges of the run before, share_max_ppm, 1:
                                   it starts, 0: the share is used up */
+    SWARM_EVENT_VOTE = 33,  /* 1 won, 2 by tie-break, 3 no quorum; attempt number of the winner (0:
+                                  none), its class, votes of the strongest class, ballots, failed
+                                  attempts, quorum, count */
     SWARM_EVENT_ASK = 35,   /* sequence number of the question, SWARM_ASK_*, how often asked, when
                                   it times out, when it is asked again */
     SWARM_EVENT_ANSWER = 36, /* sequence number, SWARM_ASK_*, outcome, value, digest, branch,
                                   confidence_ppm, 1: nobody waited for it any more */
     SWARM_EVENT_GUARD = 39   /* part of an option of the step, then its numbers in the order of
                                   the spec: watch 1 (from idle_timeout_ns), 2 (from size_min); ask 3
-                                  (from timeout_ns), 4 (from kind); hedge 5 */
+                                  (from timeout_ns), 4 (from kind); hedge 5; vote 6 */
 };
 
 /* Events of the record: what a resume needs besides the decisions. */

@@ -56,4 +56,5 @@
 #include "core/step.c"
 #include "core/text.c"
 #include "core/turn.c"
+#include "core/vote.c"
 #include "core/watch.c"

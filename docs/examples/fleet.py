@@ -61,7 +61,7 @@ Step = struct("swarm_step_spec", """
     swarm_step: agent function
     u64: argument key order_key estimate_ns queue_timeout_ns run_timeout_ns
     swarm_retry: retry
-    pointer: join skip loop charge watch ask hedge
+    pointer: join skip loop charge watch ask hedge state vote
     u32: skills_count needs_count priority flags""")
 Info = struct("swarm_step_info", """
     swarm_result: result

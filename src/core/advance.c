@@ -440,7 +440,9 @@ static bool dispatch_one(swarm *sw) {
         swarm__demand_wait(d, demand, list);
         return true;
     }
-    agent = swarm__gate_pick(sw, demand, swarm__demand_profiles(d, demand), &score, &why);
+    agent = d->tracked[head].guard != NONE32
+                ? swarm__rival_pick(sw, head, &score, &why)
+                : swarm__gate_pick(sw, demand, swarm__demand_profiles(d, demand), &score, &why);
     if (agent == NONE32 && why != PICK_NOBODY) {
         swarm__set_aside(sw, demand, why);
     } else if (agent == NONE32) {
@@ -520,7 +522,7 @@ static void round_end(swarm *sw) {
     ATOMIC_STORE(&g->rounds, sw->round.number, relaxed);
     ATOMIC_STORE(&g->open, sw->runs_open, relaxed);
     ATOMIC_STORE(&g->ready, sw->dispatch.ready_count, relaxed);
-    ATOMIC_STORE(&g->inflight, sw->dispatch.attempts_free.used, relaxed);
+    ATOMIC_STORE(&g->inflight, attempts_open(&sw->dispatch), relaxed);
     ATOMIC_STORE(&g->started, sw->started, relaxed);
     ATOMIC_STORE(&g->events, sw->log.events, relaxed);
     ATOMIC_STORE(&g->log_pending, sw->log.pending, relaxed);

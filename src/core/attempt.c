@@ -76,7 +76,8 @@ static void count_start(swarm *sw, const struct tracked *step, bool is_rival) {
 void swarm__attempt_start(swarm *sw, uint32_t tracked, uint32_t agent, int64_t score) {
     struct dispatch *d = &sw->dispatch;
     struct tracked *step = &d->tracked[tracked];
-    bool is_rival = step->state == SWARM_STEP_RUNNING;
+    bool is_rival =
+        step->state == SWARM_STEP_RUNNING || (swarm__votes(d, step) && step->attempts != 0);
 
     if (!swarm__rival_started(d, step)) {
         swarm__demand_remove(d, tracked);
@@ -158,14 +159,14 @@ static void settle(swarm *sw, uint32_t index) {
     attempt->settled = true;
     cells_give(&d->state, &attempt->effects);
     attempt->wants &= ATTEMPT_WANTS_RELEASE; /* not a START or CANCEL that nobody has taken */
-    if (attempt->answer.result.bytes != NULL) {
+    if (attempt->answer.result.bytes != NULL && !attempt->kept) {
         attempt_request(d, index, ATTEMPT_WANTS_RELEASE);
     }
 }
 
 /* Frees a settled attempt, unless it is still in the queue: then it goes when it leaves that. */
 static void attempt_done(swarm *sw, uint32_t index) {
-    if (!sw->dispatch.attempts[index].queued) {
+    if (!sw->dispatch.attempts[index].queued && !sw->dispatch.attempts[index].kept) {
         attempt_free(&sw->dispatch, index);
     }
 }
@@ -245,7 +246,7 @@ static void leave_step(swarm *sw, uint32_t index) {
     attempt->tracked = NONE32;
     if (d->tracked[tracked].attempt == NONE32) {
         timer_disarm(d, tracked);
-        swarm__rival_unwanted(sw, tracked);
+        swarm__rivals_gone(sw, tracked);
     }
     d->runs[attempt->run].inflight--;
     swarm__demand_wake(d, wait_of_run(d, attempt->run));
@@ -296,11 +297,11 @@ static bool effects_taken(swarm *sw, uint32_t tracked, struct attempt *attempt) 
     return false;
 }
 
-static void step_went_well(swarm *sw, uint32_t tracked, struct attempt *attempt) {
+void swarm__attempt_wins(swarm *sw, uint32_t tracked, struct attempt *attempt) {
     struct tracked *step = &sw->dispatch.tracked[tracked];
     swarm_status reason;
 
-    if (step->guard != NONE32) {
+    if (step->guard != NONE32 && !attempt->kept) {
         swarm__hedge_learn(sw, attempt);
         swarm__rivals_drop(sw, tracked, SWARM_OK);
     }
@@ -336,8 +337,13 @@ static void step_answered(swarm *sw, uint32_t tracked, struct attempt *attempt) 
     if (outcome == SWARM_OUTCOME_OK && step->guard != NONE32) {
         outcome = swarm__watch_result(sw, tracked, attempt);
     }
-    if (outcome == SWARM_OUTCOME_OK) {
-        step_went_well(sw, tracked, attempt);
+    if (swarm__votes(&sw->dispatch, step)) {
+        if (outcome == SWARM_OUTCOME_REFUSED || outcome == SWARM_OUTCOME_THROTTLED) {
+            hold_backend(sw, attempt, step->retry.backoff_ns);
+        }
+        swarm__vote_answered(sw, tracked, attempt, outcome);
+    } else if (outcome == SWARM_OUTCOME_OK) {
+        swarm__attempt_wins(sw, tracked, attempt);
     } else if (outcome == SWARM_OUTCOME_REFUSED || outcome == SWARM_OUTCOME_THROTTLED) {
         step_refused(sw, tracked, attempt);
     } else if (step->attempt != NONE32) {
@@ -349,11 +355,21 @@ static void step_answered(swarm *sw, uint32_t tracked, struct attempt *attempt) 
     }
 }
 
+/* With a ballot more, settled. */
+static void vote_goes_on(swarm *sw, uint32_t tracked) {
+    const struct tracked *step = &sw->dispatch.tracked[tracked];
+
+    if (swarm__votes(&sw->dispatch, step) && !state_is_terminal(step->state)) {
+        swarm__vote_decide(sw, tracked);
+    }
+}
+
 /* Applies an answer: to its step, or, if that has given the attempt up, to the books alone. */
 void swarm__attempt_answered(swarm *sw, uint32_t index) {
     struct dispatch *d = &sw->dispatch;
     struct attempt *attempt = &d->attempts[index];
     struct run *run = &d->runs[attempt->run];
+    uint32_t tracked = attempt->tracked;
 
     SWARM_ASSERT(attempt_state(d, index) == ATTEMPT_ANSWERED);
     add_usage(&run->report.usage, &attempt->answer.usage);
@@ -368,6 +384,9 @@ void swarm__attempt_answered(swarm *sw, uint32_t index) {
     }
     settle(sw, index);
     attempt_done(sw, index);
+    if (tracked != NONE32 && d->tracked[tracked].guard != NONE32) {
+        vote_goes_on(sw, tracked);
+    }
 }
 
 /* One whose START nobody has taken is settled at once. */
@@ -587,7 +606,7 @@ static bool request_of_head(swarm *sw, swarm_request *out, bool *out_filled) {
     }
     if (attempt->wants == 0) {
         requests_pop(d);
-        if (attempt->settled) {
+        if (attempt->settled && !attempt->kept) {
             attempt_free(d, index);
             swarm__demand_wake(d, WAIT_ATTEMPT); /* its place is free only now */
         }

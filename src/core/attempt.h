@@ -18,6 +18,8 @@ void swarm__attempt_fence(swarm *sw, uint32_t attempt, swarm_status reason);
 /* One attempt of a step failed in the scheduler's eyes: it is given up, and if it was the last one
  * in flight, the step goes on as after an answer with this outcome. */
 void swarm__attempt_lost(swarm *sw, uint32_t attempt, swarm_status reason, swarm_outcome outcome);
+/* The step ends, or loops, with the result of an attempt that has left it. */
+void swarm__attempt_wins(swarm *sw, uint32_t tracked, struct attempt *attempt);
 /* The grace is over: agent and permits come back without an answer. */
 void swarm__attempt_grace_over(swarm *sw, uint32_t attempt);
 /* Tries the step again, or ends it, after a counted attempt that did not go well. */

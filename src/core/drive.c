@@ -284,7 +284,7 @@ static swarm_status sim_pass(struct drive *drive, uint64_t now_ns, bool *out_act
 /* Whether there is nothing to drive any more: all runs have ended, or a drain has let all attempts
  * end. Only a drain waits for attempts that were given up. */
 static bool is_over(const swarm *sw) {
-    return sw->draining ? sw->dispatch.attempts_free.used == 0 : sw->runs_open == 0;
+    return sw->draining ? attempts_open(&sw->dispatch) == 0 : sw->runs_open == 0;
 }
 
 static swarm_status how_it_ended(const swarm *sw) {
@@ -399,8 +399,8 @@ static bool yield_turn(swarm *sw) {
  * worker post any more, and what was posted before is seen. The other way round one may post and
  * leave in between. */
 static bool is_stalled(const swarm *sw, uint64_t deadline_ns) {
-    return deadline_ns == SWARM_NEVER && sw->asks_open == 0 &&
-           sw->dispatch.attempts_free.used == 0 && !swarm__round_pending(sw);
+    return deadline_ns == SWARM_NEVER && sw->asks_open == 0 && attempts_open(&sw->dispatch) == 0 &&
+           !swarm__round_pending(sw);
 }
 
 /* Whether, once the workers were seen quiet, only answers can move anything: then there is no
@@ -409,7 +409,7 @@ static bool is_paused(struct drive *drive) {
     swarm *sw = drive->sw;
 
     return sw->asks_open != 0 && (drive->options->flags & SWARM_DRIVE_WAIT) == 0 &&
-           sw->dispatch.attempts_free.used == 0 && !swarm__round_pending(sw) &&
+           attempts_open(&sw->dispatch) == 0 && !swarm__round_pending(sw) &&
            backends_deadline(sw) == SWARM_NEVER && swarm__ask_is_all(sw);
 }
 

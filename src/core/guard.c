@@ -3,6 +3,7 @@
  * guard.c - the options that watch over a step's attempts: checked when the step is added, logged
  * with its plan (they are inputs: a replay needs them), and the timer of the step.
  */
+#include "../dispatch/vote.h"
 #include "guard.h"
 
 #include <string.h>
@@ -14,7 +15,7 @@
 #define DAY_NS UINT64_C(86400000000000)
 
 bool swarm__guard_wanted(const swarm_step_spec *spec) {
-    return spec->watch != NULL || spec->ask != NULL || spec->hedge != NULL;
+    return spec->watch != NULL || spec->ask != NULL || spec->hedge != NULL || spec->vote != NULL;
 }
 
 bool swarm__guard_asks(const swarm *sw, const struct tracked *step) {
@@ -84,12 +85,29 @@ static void hedge_fill(swarm_hedge_spec *hedge) {
     hedge->share_max_ppm = hedge->share_max_ppm == 0 ? HEDGE_SHARE : hedge->share_max_ppm;
 }
 
+static const char *vote_fault(const swarm_step_spec *step) {
+    const swarm_vote_spec *spec = step->vote;
+
+    if (spec->count == 0 || spec->count > VOTE_MAX || spec->quorum == 0 ||
+        spec->quorum > spec->count || spec->start > spec->count) {
+        return "vote: count is 1 to 16, quorum 1 to count, start at most count";
+    }
+    if (spec->distinct > (SWARM_VOTE_AGENTS | SWARM_VOTE_BACKENDS) ||
+        spec->tie_break > SWARM_TIE_BEST || spec->flags > SWARM_VOTE_ALL) {
+        return "vote: unknown distinct, tie_break or flags";
+    }
+    return step->hedge != NULL || step->retry.attempts_max > 1
+               ? "vote: a vote has neither hedge nor retry"
+               : NULL;
+}
+
 /* What is wrong with the step's options, or null. */
 static const char *guard_fault(const swarm_step_spec *spec) {
     const char *fault = spec->watch == NULL ? NULL : watch_fault(spec->watch);
 
     fault = fault != NULL || spec->ask == NULL ? fault : ask_fault(spec->ask);
-    return fault != NULL || spec->hedge == NULL ? fault : hedge_fault(spec->hedge);
+    fault = fault != NULL || spec->hedge == NULL ? fault : hedge_fault(spec->hedge);
+    return fault != NULL || spec->vote == NULL ? fault : vote_fault(spec);
 }
 
 static void guard_fill(struct guard *guard, const swarm_step_spec *spec) {
@@ -106,6 +124,12 @@ static void guard_fill(struct guard *guard, const swarm_step_spec *spec) {
         guard->hedge = *spec->hedge;
         guard->has |= GUARD_HEDGE;
     }
+    if (spec->vote != NULL) {
+        guard->vote = *spec->vote;
+        guard->vote.start = spec->vote->start == 0 ? spec->vote->count : spec->vote->start;
+        guard->has |= GUARD_VOTE;
+    }
+    guard->ballots = NONE32;
     watch_fill(&guard->watch);
     hedge_fill(&guard->hedge);
     ask_fill(&guard->ask);
@@ -145,6 +169,7 @@ void swarm__guard_again(struct dispatch *d, uint32_t guard) {
     d->guards[guard].extra = 0;
     d->guards[guard].wants = 0;
     d->guards[guard].hedged = false;
+    d->guards[guard].tried_count = 0;
 }
 
 /* Parts are numbered through: each event has the part and seven numbers. */
@@ -176,6 +201,13 @@ void swarm__guard_log(swarm *sw, const struct tracked *step, uint64_t ordinal) {
     if ((guard->has & GUARD_HEDGE) != 0) {
         const swarm_hedge_spec *h = &guard->hedge;
         uint64_t fields[8] = {5, h->after_ns, h->quantile_ppm, h->samples_min, h->share_max_ppm};
+
+        swarm__log(sw, SWARM_EVENT_GUARD, step->run, ordinal, fields);
+    }
+    if ((guard->has & GUARD_VOTE) != 0) {
+        const swarm_vote_spec *v = &guard->vote;
+        uint64_t fields[8] = {6,           v->count,     v->quorum, v->start,
+                              v->distinct, v->tie_break, v->flags};
 
         swarm__log(sw, SWARM_EVENT_GUARD, step->run, ordinal, fields);
     }

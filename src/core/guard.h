@@ -41,6 +41,8 @@ void swarm__rivals_drop(swarm *sw, uint32_t tracked, swarm_status reason);
 void swarm__rival_one(swarm *sw);
 /* The step wants no further attempt. */
 void swarm__rival_unwanted(swarm *sw, uint32_t tracked);
+/* The last attempt in flight has left the step. */
+void swarm__rivals_gone(swarm *sw, uint32_t tracked);
 /* The head of a queue can't be started at all: the step ends, or goes on with what is in flight. */
 void swarm__start_refused(swarm *sw, uint32_t tracked, uint32_t state, swarm_status reason);
 /* An attempt is about to start. True when the step wants more, and stays in its queue. */
@@ -55,6 +57,26 @@ void swarm__hedge_begin(swarm *sw, uint32_t tracked);
 void swarm__hedge_learn(swarm *sw, const struct attempt *attempt);
 /* It is due, or the attempt will be late. */
 void swarm__hedge(swarm *sw, uint32_t tracked, uint32_t detector);
+
+/* ---- vote.c */
+
+/* Whether the step is a vote. */
+bool swarm__votes(const struct dispatch *d, const struct tracked *step);
+/* It is ready: how many attempts it wants. */
+void swarm__vote_ready(struct dispatch *d, uint32_t tracked);
+/* It wants one attempt more. */
+void swarm__vote_want(swarm *sw, uint32_t tracked);
+/* An attempt of it was answered; it is decided when that has been settled. */
+void swarm__vote_answered(swarm *sw, uint32_t tracked, struct attempt *attempt,
+                          swarm_outcome outcome);
+/* Ends it, if it is decided. */
+void swarm__vote_decide(swarm *sw, uint32_t tracked);
+/* Nobody can be started for it: what it still wants counts as failed. */
+void swarm__vote_refused(swarm *sw, uint32_t tracked);
+/* Gives the ballots back. */
+void swarm__vote_release(swarm *sw, uint32_t tracked);
+/* The agent for the head of a queue, without those that it must not have. */
+uint32_t swarm__rival_pick(swarm *sw, uint32_t head, int64_t *out_score, uint32_t *out_why);
 
 /* ---- ask.c */
 

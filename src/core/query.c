@@ -153,7 +153,7 @@ swarm_status swarm_agent_usage(swarm *sw, swarm_agent agent, uint64_t *out_attem
 static bool can_move(swarm *sw) {
     /* Quiet first: a worker that is seen to have left is seen to have posted. */
     return !swarm__graph_quiet(&sw->graph) || swarm__round_pending(sw) ||
-           sw->dispatch.attempts_free.used != 0 || sw->dispatch.timers != NONE32 ||
+           attempts_open(&sw->dispatch) != 0 || sw->dispatch.timers != NONE32 ||
            sw->round.held_first != NONE32;
 }
 

@@ -14,8 +14,14 @@
 #include "guard.h"
 
 void swarm__rival_link(struct dispatch *d, uint32_t tracked, uint32_t index) {
-    d->attempts[index].sibling = d->tracked[tracked].attempt;
-    d->tracked[tracked].attempt = index;
+    struct tracked *step = &d->tracked[tracked];
+    struct guard *guard = step->guard == NONE32 ? NULL : &d->guards[step->guard];
+
+    d->attempts[index].sibling = step->attempt;
+    step->attempt = index;
+    if (guard != NULL && guard->tried_count < GUARD_TRIED_MAX) {
+        guard->tried[guard->tried_count++] = d->attempts[index].agent;
+    }
 }
 
 void swarm__rival_unlink(struct dispatch *d, uint32_t tracked, uint32_t index) {
@@ -75,8 +81,27 @@ void swarm__rival_unwanted(swarm *sw, uint32_t tracked) {
     }
 }
 
+void swarm__rivals_gone(swarm *sw, uint32_t tracked) {
+    struct dispatch *d = &sw->dispatch;
+    struct tracked *step = &d->tracked[tracked];
+
+    if (!swarm__votes(d, step)) {
+        swarm__rival_unwanted(sw, tracked);
+    } else if (d->guards[step->guard].wants != 0) {
+        d->guards[step->guard].wants--; /* which READY stands for */
+        step->state = SWARM_STEP_READY;
+        swarm__guard_arm(sw, tracked);
+    }
+}
+
 void swarm__start_refused(swarm *sw, uint32_t tracked, uint32_t state, swarm_status reason) {
-    if (sw->dispatch.tracked[tracked].state == SWARM_STEP_RUNNING) {
+    const struct tracked *step = &sw->dispatch.tracked[tracked];
+    const struct guard *guard = step->guard == NONE32 ? NULL : &sw->dispatch.guards[step->guard];
+
+    if (guard != NULL && (guard->has & GUARD_VOTE) != 0 &&
+        (step->state == SWARM_STEP_RUNNING || guard->cast + guard->failed != 0)) {
+        swarm__vote_refused(sw, tracked);
+    } else if (sw->dispatch.tracked[tracked].state == SWARM_STEP_RUNNING) {
         swarm__rival_unwanted(sw, tracked); /* the one in flight goes on */
     } else {
         swarm__step_end(sw, tracked, state, reason);
@@ -103,6 +128,7 @@ void swarm__rivals_afresh(swarm *sw, struct tracked *step) {
     SWARM_ASSERT(step->attempt == NONE32);
     if (step->guard != NONE32) {
         sw->dispatch.guards[step->guard].extra = 0;
+        swarm__vote_release(sw, (uint32_t)(step - sw->dispatch.tracked));
     }
 }
 

@@ -380,8 +380,8 @@ swarm_status swarm_drain(swarm *sw) {
         return sw == NULL ? SWARM_E_INVALID : SWARM_E_BUSY;
     }
     sw->draining = true;
-    return sw->dispatch.attempts_free.used != 0 || !swarm__graph_quiet(&sw->graph) ? SWARM_E_AGAIN
-                                                                                   : SWARM_OK;
+    return attempts_open(&sw->dispatch) != 0 || !swarm__graph_quiet(&sw->graph) ? SWARM_E_AGAIN
+                                                                                : SWARM_OK;
 }
 
 swarm_status swarm_free(swarm *sw) {
@@ -390,7 +390,7 @@ swarm_status swarm_free(swarm *sw) {
     if (sw == NULL) {
         return SWARM_OK;
     }
-    if (!swarm__owned(sw) || sw->dispatch.attempts_free.used != 0 ||
+    if (!swarm__owned(sw) || attempts_open(&sw->dispatch) != 0 ||
         (uint32_t)ATOMIC_LOAD(&sw->graph.active, acquire) != 0) {
         return SWARM_E_BUSY;
     }

@@ -31,6 +31,7 @@ static uint32_t fields_of(uint32_t kind) {
         [SWARM_EVENT_DETECT] = 5,
         [SWARM_EVENT_GUARD] = 8,
         [SWARM_EVENT_HEDGE] = 6,
+        [SWARM_EVENT_VOTE] = 8,
         [SWARM_EVENT_ASK] = 5,
         [SWARM_EVENT_ANSWER] = 8,
         [SWARM_EVENT_JOIN_SPEC] = 5,
@@ -150,6 +151,9 @@ void swarm__step_ready(swarm *sw, uint32_t tracked) {
     step->ready_ns = sw->now_ns;
     swarm__log(sw, SWARM_EVENT_READY, step->run, step->ordinal, &sequence);
     order_key(d, tracked, sequence);
+    if (swarm__votes(d, step)) {
+        swarm__vote_ready(d, tracked);
+    }
     swarm__demand_push(d, tracked);
     if (step->guard != NONE32) {
         swarm__guard_arm(sw, tracked);
@@ -186,6 +190,9 @@ static void record_end(swarm *sw, uint32_t tracked, uint32_t state, swarm_status
     }
     if (step->state == SWARM_STEP_HELD && d->runs[step->run].asks != 0) {
         swarm__ask_close(sw, tracked);
+    }
+    if (step->guard != NONE32) {
+        swarm__vote_release(sw, tracked);
     }
     timer_disarm(d, tracked);
     step->state = state;

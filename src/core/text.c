@@ -20,6 +20,8 @@ static const char *text_of_outcome(swarm_status status) {
         return "PAUSED: only an answer can move anything; take the ASK requests, see swarm_answer";
     case SWARM_E_CONFLICT:
         return "CONFLICT: the key has a newer version; read it again and redo what builds on it";
+    case SWARM_E_NO_QUORUM:
+        return "NO_QUORUM: the answers differ too much; vote with more, or give a tie-break";
     default:
         return "unknown status";
     }

@@ -191,18 +191,34 @@ static int64_t score_of(const struct dispatch *d, uint32_t agent, const struct d
            (int64_t)SCORE_LOAD * d->agents[agent].inflight - (int64_t)profile->cost;
 }
 
+/* The least loaded one that is not to be avoided: the heap is walked, for this is rare. */
+static uint32_t best_allowed(const struct dispatch *d, uint32_t profile) {
+    uint32_t root = d->profiles[profile].free, best = NONE32;
+
+    for (uint32_t at = root; at != NONE32; at = heap_walk(d->agent_nodes, root, at)) {
+        if (!d->agents[at].avoided &&
+            (best == NONE32 || heap_before(&d->agent_nodes[at], &d->agent_nodes[best]))) {
+            best = at;
+        }
+    }
+    return best;
+}
+
 /* The profile's best agent for the demand: a pinned one, or the least loaded. */
 static uint32_t best_of_profile(const struct dispatch *d, uint32_t profile,
                                 const struct demand *demand) {
     if (demand->agent != NONE32) {
-        return agent_has_room(d, demand->agent) ? demand->agent : NONE32;
+        bool allowed = !d->agents[demand->agent].avoided;
+
+        return allowed && agent_has_room(d, demand->agent) ? demand->agent : NONE32;
     }
-    return heap_top(d->agent_nodes, &d->profiles[profile].free);
+    return d->profiles[profile].avoided == 0 ? heap_top(d->agent_nodes, &d->profiles[profile].free)
+                                             : best_allowed(d, profile);
 }
 
 static bool nobody_left(const struct dispatch *d, uint32_t profile, const struct demand *demand) {
     return demand->agent != NONE32 ? d->agents[demand->agent].withdrawn
-                                   : d->profiles[profile].agents == 0;
+                                   : d->profiles[profile].agents == d->profiles[profile].avoided;
 }
 
 uint32_t swarm__agent_pick(const struct dispatch *d, const struct demand *demand,

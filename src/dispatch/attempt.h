@@ -32,6 +32,12 @@ static inline swarm_attempt attempt_handle(const struct dispatch *d, uint32_t at
     return handle;
 }
 
+/* Attempts that a backend is at, or whose request is still to be taken. */
+static inline uint32_t attempts_open(const struct dispatch *d) {
+    SWARM_ASSERT(d->kept <= d->attempts_free.used);
+    return d->attempts_free.used - d->kept;
+}
+
 /* A fresh attempt in state QUEUED, or NONE32 when inflight_max is reached. */
 static inline uint32_t attempt_new(struct dispatch *d) {
     uint32_t index = slots_take(&d->attempts_free);
@@ -47,6 +53,7 @@ static inline uint32_t attempt_new(struct dispatch *d) {
     attempt->request_next = NONE32;
     attempt->queued = false;
     attempt->settled = false;
+    attempt->kept = false;
     heap_node_init(d->timer_nodes, timer_of_attempt(d, index));
     /* Relaxed: nobody else knows the handle yet. Generation 0 is skipped: no handle is null. */
     ATOMIC_STORE(&attempt->word, attempt_word(generation == 0 ? 1 : generation, ATTEMPT_QUEUED),

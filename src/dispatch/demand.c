@@ -85,7 +85,7 @@ static bool charges_equal(const struct dispatch *d, const struct demand *a,
 static bool demands_equal(const struct dispatch *d, const struct demand *a,
                           const struct demand *b) {
     SWARM_ASSERT(a != b);
-    if (a->digest != b->digest || a->run != b->run || a->agent != b->agent ||
+    if (a->own || b->own || a->digest != b->digest || a->run != b->run || a->agent != b->agent ||
         a->needs_count != b->needs_count || a->unknown_skill != b->unknown_skill ||
         memcmp(&a->skills, &b->skills, sizeof a->skills) != 0 || !charges_equal(d, a, b)) {
         return false;
@@ -135,6 +135,24 @@ uint32_t swarm__demand_intern(struct dispatch *d, uint32_t index) {
     return index;
 }
 
+uint32_t swarm__demand_own(struct dispatch *d, uint32_t index) {
+    uint32_t own = d->demands[index].charge == NONE32 ? pool_pop(&d->demands_pool) : NONE32;
+    struct demand *demand = &d->demands[own];
+
+    if (own == NONE32) {
+        return index;
+    }
+    *demand = d->demands[index];
+    demand->own = true;
+    demand->references = 1;
+    demand->ready = NONE32;
+    demand->chain = NONE32;
+    demand->list = NONE32;
+    heap_node_init(d->demand_nodes, own);
+    swarm__demand_unref(d, index);
+    return own;
+}
+
 void swarm__demand_discard(struct dispatch *d, uint32_t demand) {
     SWARM_ASSERT(!d->demands[demand].interned);
     if (d->demands[demand].charge != NONE32) {
@@ -178,10 +196,12 @@ void swarm__demand_unref(struct dispatch *d, uint32_t index) {
     SWARM_ASSERT(demand->ready == NONE32);
     SWARM_ASSERT(demand->list == NONE32);
     SWARM_ASSERT(!heap_contains(d->demand_nodes, index));
-    while (*link != index) {
+    while (!demand->own && *link != index) {
         link = &d->demands[*link].chain;
     }
-    *link = demand->chain;
+    if (!demand->own) {
+        *link = demand->chain;
+    }
     demand->interned = false;
     if (demand->charge != NONE32) {
         d->budgets[budget_find(d, d->charges[demand->charge].budget)].references--;

@@ -15,22 +15,30 @@
 #include "../base/checked.h"
 #include "table.h"
 
-#define GUARD_EVENTS 5u /* in the log, for the options of one step */
+#define GUARD_TRIED_MAX 16u
+#define GUARD_EVENTS 6u /* in the log, for the options of one step */
 
 /* Which options a step has. */
-enum { GUARD_WATCH = 1, GUARD_ASK = 2, GUARD_HEDGE = 4 };
+enum { GUARD_WATCH = 1, GUARD_ASK = 2, GUARD_HEDGE = 4, GUARD_VOTE = 8 };
 
 struct guard {
     swarm_watch_spec watch;  /* defaults filled in; all off without GUARD_WATCH */
     swarm_ask_spec ask;      /* defaults filled in; all off without GUARD_ASK */
     swarm_hedge_spec hedge;  /* defaults filled in */
+    swarm_vote_spec vote;    /* defaults filled in */
     uint64_t first_ready_ns; /* SWARM_NEVER: it has not been ready yet */
     uint64_t wake_ns;        /* HELD: when the wait is over; RUNNING: when it is hedged */
     uint64_t wanted_ns;      /* since when it wants another attempt */
     uint32_t wants;          /* attempts to start, besides the one that READY stands for */
     uint32_t extra;          /* attempts so far that were no tries of their own */
     uint32_t has;            /* GUARD_* */
-    bool hedged;             /* this try is */
+    uint32_t ballots;        /* list of attempts that answered OK, by `sibling` */
+    uint32_t cast;           /* their number */
+    uint32_t failed;         /* attempts of the vote that were none */
+    uint32_t tried_count;
+    uint32_t tried[GUARD_TRIED_MAX]; /* agents of the attempts so far */
+    bool owns_demand;                /* which no other step shares */
+    bool hedged;                     /* this try is */
 };
 
 /* By when the step must have ended. */

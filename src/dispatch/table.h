@@ -132,6 +132,7 @@ struct demand {
     uint32_t bypassed;  /* times that others took what it waits for */
     bool unknown_skill; /* requires a skill that could not be remembered */
     bool interned;
+    bool own; /* one step's, whatever others require */
 };
 
 struct profile {
@@ -144,6 +145,7 @@ struct profile {
     uint32_t free;          /* root of the heap of agents that can take more */
     uint32_t agents;        /* in service */
     uint32_t inflight;      /* attempts of its agents */
+    uint32_t avoided;       /* agents in service that are not to be picked now */
     uint32_t hedge_samples; /* somebody waits until so many times are learned, */
     uint32_t hedge_ppm;     /* and this quantile is known; or SWARM_NONE */
     struct quantile times;  /* of OK attempts */
@@ -155,6 +157,7 @@ struct agent {
     uint32_t profile;
     uint32_t inflight;
     bool withdrawn;
+    bool avoided; /* while one is picked: not this one */
     bool withdrawn_logged;
 };
 
@@ -223,6 +226,7 @@ struct attempt {
     bool may_put;          /* its step has an access */
     bool queued;           /* in the queue of requests */
     bool settled;          /* holds nothing any more; goes when it leaves the queue of requests */
+    bool kept;             /* a ballot: settled, and still here */
 };
 
 enum { ATTEMPT_WANTS_START = 1, ATTEMPT_WANTS_CANCEL = 2, ATTEMPT_WANTS_RELEASE = 4 };
@@ -287,6 +291,7 @@ struct dispatch {
     struct backend *backends;
     struct attempt *attempts;
     struct slots attempts_free;
+    uint32_t kept;        /* attempts that are ballots */
     struct pulse *pulses; /* one an attempt */
     struct guard *guards;
     struct pool guards_pool;
