@@ -217,6 +217,9 @@ typedef struct swarm_function {
 typedef struct swarm_permit {
     uint64_t id; /* 1 + index */
 } swarm_permit;
+typedef struct swarm_tenant {
+    uint64_t id; /* index, from 1 */
+} swarm_tenant;
 typedef struct swarm_budget {
     uint64_t id; /* slot and generation */
 } swarm_budget;
@@ -356,7 +359,7 @@ typedef struct swarm_config {
                                        (swarm_watch_spec and following); default 256 */
     uint32_t asks_max;      /* questions without an answer; default 64 */
     uint32_t shapes_max;    /* live steps with a join, a skip or a loop; default tracked_max / 16 */
-    uint32_t reserved_2;    /* 0 */
+    uint32_t tenants_max;   /* default 16 */
     uint32_t budgets_max;   /* open budgets; default 64 */
     uint32_t charges_max;   /* distinct reservations alive; default 256 */
     uint32_t states_max;    /* state keys of all runs and branches; default 1,024 */
@@ -515,6 +518,26 @@ SWARM_API swarm_status swarm_agent_withdraw(swarm *sw, swarm_agent agent);
  * name, FULL (permits_max). [owner] */
 SWARM_API swarm_permit swarm_permit_add(swarm *sw, const char *name, uint64_t capacity);
 
+/* Which run of a tenant goes first. */
+enum {
+    SWARM_RUNS_TOGETHER = 0,    /* its runs are one queue: priority, then the runs' orders */
+    SWARM_RUNS_LEAST_SERVED = 1 /* the run whose attempts have run the least so far, and then the
+                                   smaller number; within it priority and its order */
+};
+
+/* A tenant to add. */
+typedef struct swarm_tenant_spec {
+    const char *name; /* unique in the swarm; digested */
+    uint32_t weight;  /* share, 1 to 1,000; default 1 */
+    uint32_t runs;    /* SWARM_RUNS_* */
+} swarm_tenant_spec;
+
+/* Adds a tenant. As soon as there is one, starts are dealt out fairly: between two tenants with
+ * steps that could start all the time, starts divided by weight differ by one start at most.
+ * Priority counts within a tenant. Runs without a tenant belong to one of weight 1. Null handle:
+ * INVALID, DUPLICATE name, FULL (tenants_max). [owner] */
+SWARM_API swarm_tenant swarm_tenant_add(swarm *sw, const swarm_tenant_spec *spec);
+
 /*
  * BUDGETS. A budget limits what the attempts that are charged to it may use together, in up to six
  * dimensions; it may stand below another one, up to 16 deep (tenant, run, subtree, step). A step
@@ -669,7 +692,9 @@ enum {
     SWARM_ORDER_CRITICAL = 3, /* largest b-level: estimate_ns and edge delays summed along the
                                  longest way to an end of its plan; then the smaller ordinal */
     SWARM_ORDER_KEY = 4,      /* smallest order_key; then the step that became ready first */
-    SWARM_ORDER_KEY_ID = 5    /* smallest order_key; then the smaller ordinal */
+    SWARM_ORDER_KEY_ID = 5,   /* smallest order_key; then the smaller ordinal */
+    SWARM_ORDER_DEADLINE = 6  /* as CRITICAL, and among runs the one whose step must start first to
+                                 be in time: the smallest deadline_ns less b-level */
 };
 
 /* Flags of swarm_run_spec. */
@@ -690,6 +715,9 @@ typedef struct swarm_run_spec {
     uint32_t order;        /* SWARM_ORDER_* */
     uint32_t flags;        /* SWARM_RUN_*, or 0 */
     const swarm_charge_spec *charge; /* of agent steps that have none; copied; null: none */
+    swarm_tenant tenant;             /* null: the one that everybody has */
+    uint64_t deadline_ns; /* time at which it should have ended; default never. A plan whose
+                             estimates say that it can't is refused: TIMED_OUT */
 } swarm_run_spec;
 
 /* Opens a run. Null handle: INVALID, DUPLICATE key, FULL (runs_max), AGAIN (read out the log and

@@ -54,6 +54,7 @@
 #include "core/skip.c"
 #include "core/state.c"
 #include "core/step.c"
+#include "core/tenant.c"
 #include "core/text.c"
 #include "core/turn.c"
 #include "core/vote.c"

@@ -77,6 +77,21 @@ REFUSES(swarm_governor_set, "absurd window", SWARM_E_INVALID, GOVERNOR(.most = U
 REFUSES(swarm_governor_set, "reserved", SWARM_E_INVALID, GOVERNOR(.reserved = 1));
 AWAY(swarm_governor_set, SWARM_E_BUSY, GOVERNOR(.first = 1));
 
+/* ---- tenants */
+
+#define TENANT(...) fault_of(w, swarm_tenant_add(w->sw, &(swarm_tenant_spec){__VA_ARGS__}).id)
+
+REFUSES(swarm_tenant_add, "null swarm", 0, swarm_tenant_add(NULL, NULL).id);
+REFUSES(swarm_tenant_add, "null spec", SWARM_E_INVALID,
+        fault_of(w, swarm_tenant_add(w->sw, NULL).id));
+REFUSES(swarm_tenant_add, "no name", SWARM_E_INVALID, TENANT(.weight = 1));
+REFUSES(swarm_tenant_add, "weight above 1,000", SWARM_E_INVALID,
+        TENANT(.name = "t", .weight = 1001));
+REFUSES(swarm_tenant_add, "unknown order", SWARM_E_INVALID, TENANT(.name = "t", .runs = 2));
+GIVES(swarm_tenant_add, "name taken", SWARM_E_DUPLICATE,
+      TENANT(.name = "t") == 1 ? TENANT(.name = "t") : 0);
+AWAY(swarm_tenant_add, SWARM_E_BUSY, TENANT(.name = "t"));
+
 TEST(every_call_made_wrongly) {
     rows_run();
 }

@@ -39,8 +39,8 @@ FLOORS = {
     "host": {"base", "host"},
 }
 # Records and names that several modules of dispatch know; all else meets in the core.
-DISPATCH_SHARED = {"src/dispatch/" + name
-                   for name in "table.h skill.h charge.h shape.h state.h".split()}
+DISPATCH_SHARED = {"src/dispatch/" + name + ".h"
+                   for name in "table skill charge shape state tenant".split()}
 PUBLIC_INCLUDES = {"stdbool.h", "stddef.h", "stdint.h"}
 CORE_INCLUDES = PUBLIC_INCLUDES | {"string.h", "limits.h", "assert.h", "stdalign.h"}
 ATOMIC_H = "src/base/atomic.h"

@@ -464,7 +464,7 @@ static bool has_work(const swarm *sw) {
 
     return round->rivals != NONE32 || round->woken_first != NONE32 || round->arrivals != NONE32 ||
            round->sweep != NONE32 || round->commands != NONE32 || timer_is_due(sw) ||
-           (sw->dispatch.demands_ready != NONE32 && !sw->draining);
+           (!sw->draining && swarm__demand_next(&sw->dispatch) != NONE32);
 }
 
 enum { DONE, NO_ROOM, THROUGH };
@@ -562,7 +562,7 @@ bool swarm__round_pending(const swarm *sw) {
     /* Acquire: pairs with the release of swarm__signal, so that what was posted is found. */
     return (ATOMIC_LOAD(&sw->turn, acquire) & TURN_PENDING) != 0 || sw->round.phase != ROUND_IDLE ||
            sw->round.woken_first != NONE32 || sw->round.runs_quiet ||
-           (sw->dispatch.demands_ready != NONE32 && !sw->draining);
+           (!sw->draining && swarm__demand_next(&sw->dispatch) != NONE32);
 }
 
 uint64_t swarm_next_deadline(swarm *sw) {

@@ -156,6 +156,30 @@ static swarm_status admit(swarm_plan *plan) {
     return plan->graph.error.status;
 }
 
+/* The admission test of a run with a deadline: whether the longest way through the plan, as far as
+ * its estimates know, can end in time (X1). */
+static bool in_time(swarm_plan *plan) {
+    swarm *sw = plan->sw;
+    const struct run *run = &sw->dispatch.runs[plan->run];
+    uint64_t longest = 0;
+
+    if (run->deadline_ns == SWARM_NEVER) {
+        return true;
+    }
+    swarm__order_levels(&sw->dispatch, &plan->graph, plan->delays, SWARM_ORDER_CRITICAL);
+    for (uint32_t slot = NONE32; swarm__graph_plan_step(&plan->graph, &slot);) {
+        const struct tracked *step = plan_tracked(plan, slot);
+
+        longest = step != NULL && step->level > longest ? step->level : longest;
+    }
+    if (saturating_add64(sw->now_ns, longest) > run->deadline_ns) {
+        keys_remove(plan, NONE32);
+        refuse(plan, SWARM_E_TIMED_OUT, "plan: its longest way ends after the run's deadline");
+        return false;
+    }
+    return true;
+}
+
 /* The steps of a call step's plan get a scope of their own. */
 static void scope_enter(swarm_plan *plan) {
     swarm *sw = plan->sw;
@@ -296,6 +320,10 @@ swarm_status swarm__plan_apply(swarm_plan *plan, swarm_error *out_error) {
         plan->open = false;
         swarm__graph_plan_undo(&plan->graph);
         return SWARM_OK;
+    }
+    if (!in_time(plan)) {
+        swarm__plan_undo(plan);
+        return SWARM_E_TIMED_OUT;
     }
     first = run->ordinal_next;
     scope_enter(plan);

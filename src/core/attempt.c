@@ -24,6 +24,7 @@ static void give_resources(swarm *sw, struct attempt *attempt) {
     uint64_t busy_ns = sw->now_ns - attempt->start_ns;
 
     d->runs[attempt->run].report.running_ns += busy_ns;
+    swarm__demand_run_place(d, attempt->run);
     if (d->demands[attempt->demand].charge != NONE32) {
         swarm__charge_settle(sw, (uint32_t)(attempt - d->attempts));
     }
@@ -93,6 +94,7 @@ void swarm__attempt_start(swarm *sw, uint32_t tracked, uint32_t agent, int64_t s
     }
     hold_resources(sw, &d->attempts[step->attempt]);
     count_start(sw, step, is_rival);
+    swarm__demand_served(d, step->run);
 
     uint64_t fields[4] = {step->attempts, step->epoch, (uint64_t)agent + 1,
                           (uint64_t)(score + (INT64_C(1) << 32))};

@@ -29,6 +29,7 @@
  *     drive.c     the loops: by the host's clock, and in virtual time
  *     invariant.c what must hold between two rounds
  *     turn.c      who is the owner; signals between threads
+ *     tenant.c    tenants
  *     text.c      texts of statuses
  *
  * A round is a sequence of small operations, each with at most ROUND_EVENTS log events, so that it
@@ -354,8 +355,6 @@ void swarm__invariant(const swarm *sw);
 
 /* ---- advance.c */
 
-/* A ready demand for which no agent can be picked, for the reason `why`, waits. */
-void swarm__set_aside(swarm *sw, uint32_t demand, uint32_t why);
 /* swarm_take, with or without the questions. */
 uint32_t swarm__take(swarm *sw, swarm_request *requests, uint32_t max, bool with_asks);
 /* Whether a round would find something to do, whatever the time. */

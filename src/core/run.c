@@ -77,6 +77,9 @@ static void run_fill(swarm *sw, uint32_t index, const swarm_run_spec *spec) {
     if (spec->charge != NULL) {
         run->charge = *spec->charge;
     }
+    run->tenant = (uint32_t)spec->tenant.id;
+    run->deadline_ns = spec->deadline_ns == 0 ? SWARM_NEVER : spec->deadline_ns;
+    run->demands = NONE32;
     run->first = NONE32;
     run->last = NONE32;
     /* Release: the record before a thread that was given the handle looks at it. */
@@ -84,7 +87,7 @@ static void run_fill(swarm *sw, uint32_t index, const swarm_run_spec *spec) {
 }
 
 static swarm_status spec_check(const swarm *sw, const swarm_run_spec *spec, const char **out_text) {
-    if (spec->order > SWARM_ORDER_KEY_ID || spec->flags > SWARM_RUN_GROWING) {
+    if (spec->order > SWARM_ORDER_DEADLINE || spec->flags > SWARM_RUN_GROWING) {
         *out_text = "run: unknown order or flags";
         return SWARM_E_INVALID;
     }
@@ -94,6 +97,10 @@ static swarm_status spec_check(const swarm *sw, const swarm_run_spec *spec, cons
     }
     if (spec->charge != NULL && budget_find(&sw->dispatch, spec->charge->budget) == NONE32) {
         *out_text = "run: no such budget";
+        return SWARM_E_STALE;
+    }
+    if (spec->tenant.id > sw->dispatch.tenants_count) {
+        *out_text = "run: no such tenant";
         return SWARM_E_STALE;
     }
     if (run_by_key(&sw->dispatch, spec->key) != NONE32) {

@@ -4,6 +4,7 @@
  */
 #include "../dispatch/ask.h"
 #include "guard.h"
+#include "tenant.h"
 
 #include <string.h>
 
@@ -56,6 +57,7 @@ static void fill_defaults(swarm_config *c) {
     set_default(&c->asks_max, 64);
     set_default(&c->shapes_max, c->tracked_max / 16);
     set_default(&c->budgets_max, 64);
+    set_default(&c->tenants_max, 16);
     set_default(&c->charges_max, 256);
     set_default(&c->states_max, 1024);
     set_default(&c->accesses_max, c->tracked_max / 16);
@@ -65,12 +67,12 @@ static void fill_defaults(swarm_config *c) {
 }
 
 static bool counts_fit(const swarm_config *c) {
-    const uint32_t counts[] = {c->runs_max,     c->tracked_max, c->delays_max,  c->inputs_max,
-                               c->agents_max,   c->permits_max, c->demands_max, c->backends_max,
-                               c->inflight_max, c->scopes_max,  c->plans_max,   c->ranges_max,
-                               c->commands_max, c->guards_max,  c->asks_max,    c->shapes_max,
-                               c->budgets_max,  c->charges_max, c->states_max,  c->accesses_max,
-                               c->effects_max,  c->branches_max};
+    const uint32_t counts[] = {c->runs_max,     c->tracked_max,  c->delays_max,  c->inputs_max,
+                               c->agents_max,   c->permits_max,  c->demands_max, c->backends_max,
+                               c->inflight_max, c->scopes_max,   c->plans_max,   c->ranges_max,
+                               c->commands_max, c->guards_max,   c->asks_max,    c->shapes_max,
+                               c->budgets_max,  c->charges_max,  c->states_max,  c->accesses_max,
+                               c->effects_max,  c->branches_max, c->tenants_max};
 
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         if (counts[i] > COUNT_LIMIT) {
@@ -95,7 +97,7 @@ static swarm_status config_check(const swarm_config *config, swarm_config *out) 
     if (!counts_fit(out) || (out->deque_size & (out->deque_size - 1)) != 0 ||
         out->flags > SWARM_CONFIG_STATIC || out->log_bytes < LOG_LEAST ||
         (out->log_bytes != SWARM_NEVER && out->log_bytes > SIZE_MAX / 2) || out->reserved != 0 ||
-        out->reserved_2 != 0 || (out->host != NULL && out->host->size != sizeof *out->host)) {
+        (out->host != NULL && out->host->size != sizeof *out->host)) {
         return SWARM_E_INVALID;
     }
     return SWARM_OK;
@@ -150,6 +152,9 @@ static void layout_agents(struct dispatch *d, struct arena *arena, const swarm_c
     d->attempts_free.links = CARVE(arena, c->inflight_max, uint32_t);
     d->pulses = CARVE(arena, c->inflight_max, struct pulse);
     d->runs = CARVE(arena, c->runs_max, struct run);
+    d->tenants = CARVE(arena, c->tenants_max + (uint64_t)1, struct tenant);
+    d->tenant_nodes = CARVE(arena, c->tenants_max + (uint64_t)1, struct heap_node);
+    d->run_nodes = CARVE(arena, c->runs_max, struct heap_node);
     d->budgets = CARVE(arena, c->budgets_max, struct budget);
     d->charges = CARVE(arena, c->charges_max, struct charge);
     d->charges_pool.links = CARVE(arena, c->charges_max, atomic_u32);
@@ -238,7 +243,7 @@ static void start_lists(struct dispatch *d, const swarm_config *c) {
     memset(d->key_chains, 0xff, (d->key_mask + (size_t)1) * sizeof *d->key_chains);
     memset(d->waiting, 0xff, wait_lists(c) * sizeof *d->waiting);
     d->timers = NONE32;
-    d->demands_ready = NONE32;
+    d->tenants_ready = NONE32;
     d->requests_first = d->requests_last = NONE32;
     d->releases_first = d->releases_last = NONE32;
 }
@@ -271,6 +276,7 @@ static void start_dispatch(swarm *sw) {
     slots_init(&d->attempts_free, d->attempts_free.links, c->inflight_max);
     start_lists(d, c);
     start_state(&d->state, c);
+    swarm__tenant_fill(d, 0, NULL);
     for (uint32_t i = 0; i < SKILLS_LIMIT; i++) {
         ATOMIC_STORE(&d->skills[i], 0, relaxed);
     }
@@ -283,6 +289,7 @@ static void start_dispatch(swarm *sw) {
     }
     for (uint32_t i = 0; i < c->runs_max; i++) {
         memset(&d->runs[i], 0, sizeof d->runs[i]);
+        heap_node_init(d->run_nodes, i);
     }
 }
 

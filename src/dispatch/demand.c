@@ -3,6 +3,7 @@
 
 #include "charge.h"
 #include "skill.h"
+#include "tenant.h"
 
 #include <string.h>
 
@@ -227,6 +228,97 @@ const struct skill_set *swarm__demand_profiles(struct dispatch *d, uint32_t inde
     return &demand->profiles;
 }
 
+/* ---- heaps: demands, runs, tenants */
+
+static uint32_t *heap_of(struct dispatch *d, uint32_t demand) {
+    struct run *run = &d->runs[d->demands[demand].run];
+    struct tenant *tenant = &d->tenants[run->tenant];
+
+    return tenant->order == SWARM_RUNS_LEAST_SERVED ? &run->demands : &tenant->demands;
+}
+
+static bool tenant_has(const struct tenant *tenant) {
+    return tenant->demands != NONE32 || tenant->runs != NONE32;
+}
+
+static void tenant_place(struct dispatch *d, uint32_t index) {
+    const struct tenant *tenant = &d->tenants[index];
+
+    if (heap_contains(d->tenant_nodes, index)) {
+        heap_remove(d->tenant_nodes, &d->tenants_ready, index);
+    }
+    if (tenant_has(tenant)) {
+        d->tenant_nodes[index].rank = 0;
+        d->tenant_nodes[index].first = tenant->pass;
+        d->tenant_nodes[index].second = index;
+        heap_push(d->tenant_nodes, &d->tenants_ready, index);
+    }
+}
+
+void swarm__demand_run_place(struct dispatch *d, uint32_t index) {
+    const struct run *run = &d->runs[index];
+    struct tenant *tenant = &d->tenants[run->tenant];
+
+    if (tenant->order != SWARM_RUNS_LEAST_SERVED) {
+        return;
+    }
+    if (heap_contains(d->run_nodes, index)) {
+        heap_remove(d->run_nodes, &tenant->runs, index);
+    }
+    if (run->demands != NONE32) {
+        d->run_nodes[index].rank = 0;
+        d->run_nodes[index].first = run->report.running_ns;
+        d->run_nodes[index].second = run->number;
+        heap_push(d->run_nodes, &tenant->runs, index);
+    }
+}
+
+/* The demand's heap has changed: so may the place of its run and tenant have. */
+static void heap_changed(struct dispatch *d, uint32_t demand) {
+    uint32_t run = d->demands[demand].run, tenant = d->runs[run].tenant;
+
+    if (d->tenants_count == 0) {
+        return;
+    }
+    if (heap_contains(d->run_nodes, run) != (d->runs[run].demands != NONE32)) {
+        swarm__demand_run_place(d, run);
+    }
+    if (heap_contains(d->tenant_nodes, tenant) != tenant_has(&d->tenants[tenant])) {
+        tenant_place(d, tenant);
+    }
+}
+
+/* A step of the demand became ready, or is no longer. */
+static void tenant_counts(struct dispatch *d, uint32_t demand, bool more) {
+    struct tenant *tenant = &d->tenants[d->runs[d->demands[demand].run].tenant];
+
+    SWARM_ASSERT(more || tenant->ready != 0);
+    if (more && tenant->ready == 0 && tenant->pass < d->pass) {
+        tenant->pass = d->pass;
+    }
+    tenant->ready += more ? 1 : UINT64_MAX;
+}
+
+void swarm__demand_served(struct dispatch *d, uint32_t run) {
+    uint32_t index = d->runs[run].tenant;
+    struct tenant *tenant = &d->tenants[index];
+    uint64_t parts = TENANT_STRIDE + tenant->rest;
+
+    if (d->tenants_count == 0) {
+        return;
+    }
+    d->pass = tenant->pass;
+    tenant->pass += parts / tenant->weight;
+    tenant->rest = parts % tenant->weight;
+    tenant_place(d, index);
+}
+
+void swarm__demand_tenants(struct dispatch *d) {
+    if (d->tenants_count++ == 0) {
+        tenant_place(d, 0);
+    }
+}
+
 /* Gives the demand the key of its head, in the heap of demands. Out of the heap while it has
  * none. */
 static void demand_place(struct dispatch *d, uint32_t index) {
@@ -236,15 +328,17 @@ static void demand_place(struct dispatch *d, uint32_t index) {
     SWARM_ASSERT(d->demands[index].list == NONE32);
 
     if (heap_contains(d->demand_nodes, index)) {
-        heap_remove(d->demand_nodes, &d->demands_ready, index);
+        heap_remove(d->demand_nodes, heap_of(d, index), index);
     }
     if (head == NONE32) {
+        heap_changed(d, index);
         return;
     }
     node->rank = d->ready_nodes[head].rank;
     node->first = d->ready_nodes[head].first;
     node->second = d->ready_nodes[head].second;
-    heap_push(d->demand_nodes, &d->demands_ready, index);
+    heap_push(d->demand_nodes, heap_of(d, index), index);
+    heap_changed(d, index);
 }
 
 void swarm__demand_push(struct dispatch *d, uint32_t tracked) {
@@ -254,6 +348,7 @@ void swarm__demand_push(struct dispatch *d, uint32_t tracked) {
 
     heap_push(d->ready_nodes, &demand->ready, tracked);
     d->ready_count++;
+    tenant_counts(d, index, true);
     if (demand->ready != before && demand->list == NONE32) {
         demand_place(d, index);
     }
@@ -294,6 +389,7 @@ void swarm__demand_remove(struct dispatch *d, uint32_t tracked) {
 
     heap_remove(d->ready_nodes, &demand->ready, tracked);
     d->ready_count--;
+    tenant_counts(d, index, false);
     if (demand->ready == NONE32) {
         demand_unwait(d, index);
         save_no_more(d, demand);
@@ -303,8 +399,23 @@ void swarm__demand_remove(struct dispatch *d, uint32_t tracked) {
     }
 }
 
-uint32_t swarm__demand_next(struct dispatch *d) {
-    return heap_top(d->demand_nodes, &d->demands_ready);
+uint32_t swarm__demand_next(const struct dispatch *d) {
+    const struct tenant *tenant = &d->tenants[0];
+    uint32_t run;
+
+    if (d->tenants_count != 0) {
+        uint32_t index = heap_top(d->tenant_nodes, &d->tenants_ready);
+
+        if (index == NONE32) {
+            return NONE32;
+        }
+        tenant = &d->tenants[index];
+    }
+    if (tenant->order != SWARM_RUNS_LEAST_SERVED) {
+        return heap_top(d->demand_nodes, &tenant->demands);
+    }
+    run = heap_top(d->run_nodes, &tenant->runs);
+    return run == NONE32 ? NONE32 : heap_top(d->demand_nodes, &d->runs[run].demands);
 }
 
 void swarm__demand_wait(struct dispatch *d, uint32_t index, uint32_t list) {
@@ -315,7 +426,8 @@ void swarm__demand_wait(struct dispatch *d, uint32_t index, uint32_t list) {
     SWARM_ASSERT(demand->ready != NONE32);
     SWARM_ASSERT(list < wait_lists(d->config));
     SWARM_ASSERT(heap_contains(d->demand_nodes, index));
-    heap_remove(d->demand_nodes, &d->demands_ready, index);
+    heap_remove(d->demand_nodes, heap_of(d, index), index);
+    heap_changed(d, index);
     demand->list = list;
     demand->previous = NONE32;
     demand->next = head;

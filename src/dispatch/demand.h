@@ -45,7 +45,14 @@ void swarm__demand_push(struct dispatch *d, uint32_t tracked);
 void swarm__demand_remove(struct dispatch *d, uint32_t tracked);
 
 /* The demand whose head goes next, or NONE32. */
-uint32_t swarm__demand_next(struct dispatch *d);
+uint32_t swarm__demand_next(const struct dispatch *d);
+
+/* A step of this run was started: its tenant has been served. */
+void swarm__demand_served(struct dispatch *d, uint32_t run);
+/* What the run was served so far has changed. */
+void swarm__demand_run_place(struct dispatch *d, uint32_t run);
+/* There is one tenant more: from the first one on they take turns. */
+void swarm__demand_tenants(struct dispatch *d);
 
 /* Sets the demand aside until the list is woken. */
 void swarm__demand_wait(struct dispatch *d, uint32_t demand, uint32_t list);

@@ -19,8 +19,12 @@ static struct tracked *new_step(const struct levels *l, uint32_t slot) {
     return step != NULL && step->ordinal == SWARM_NEVER ? step : NULL;
 }
 
+static bool is_timed(uint32_t order) {
+    return order == SWARM_ORDER_CRITICAL || order == SWARM_ORDER_DEADLINE;
+}
+
 static uint64_t weight(const struct levels *l, const struct tracked *step) {
-    SWARM_ASSERT(l->order == SWARM_ORDER_HOPS || l->order == SWARM_ORDER_CRITICAL);
+    SWARM_ASSERT(l->order == SWARM_ORDER_HOPS || is_timed(l->order));
     return l->order == SWARM_ORDER_HOPS ? 1 : step->estimate_ns;
 }
 
@@ -66,7 +70,7 @@ static void follow_delays(const struct levels *l, struct tracked *to) {
     for (uint32_t at = to->delays_first; at != NONE32; at = (uint32_t)l->d->delays[at].ordinal) {
         struct tracked *from = new_step(l, l->d->delays[at].from);
 
-        if (from != NULL && l->order == SWARM_ORDER_CRITICAL) {
+        if (from != NULL && is_timed(l->order)) {
             relax(l, from, to, l->d->delays[at].delay_ns);
         }
     }
@@ -117,7 +121,7 @@ void swarm__order_levels(struct dispatch *d, const struct graph_plan *plan, uint
                          uint32_t order) {
     struct levels l = {d, plan, order, NONE32};
 
-    if (order != SWARM_ORDER_HOPS && order != SWARM_ORDER_CRITICAL) {
+    if (order != SWARM_ORDER_HOPS && !is_timed(order)) {
         return;
     }
     levels_begin(&l);

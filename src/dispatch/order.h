@@ -34,6 +34,12 @@ static inline void order_key(struct dispatch *d, uint32_t tracked, uint64_t sequ
         node->first = ~step->level;
         node->second = step->ordinal;
         break;
+    case SWARM_ORDER_DEADLINE: /* by the latest start that is in time */
+        node->first = d->runs[step->run].deadline_ns > step->level
+                          ? d->runs[step->run].deadline_ns - step->level
+                          : 0;
+        node->second = step->ordinal;
+        break;
     case SWARM_ORDER_KEY:
         node->first = step->order_key;
         node->second = sequence;

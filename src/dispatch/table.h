@@ -240,6 +240,9 @@ struct run {
     uint64_t ordinal_next;
     uint64_t number;          /* in the log, from 1 */
     swarm_charge_spec charge; /* of steps that have none; a null budget: none */
+    uint64_t deadline_ns;
+    uint32_t tenant;
+    uint32_t demands; /* heap, where the least served run goes first */
     uint32_t depth_max;
     uint32_t inflight_max;
     uint32_t inflight; /* attempts, given-up ones not counted */
@@ -266,6 +269,7 @@ enum { WAIT_AGENT = 0, WAIT_BACKEND = 1, WAIT_ATTEMPT = 2, WAIT_FIXED = 3 };
 struct budget;
 struct charge;
 struct ticket;
+struct tenant; /* see tenant.h */
 
 struct dispatch {
     struct graph *graph;
@@ -302,10 +306,14 @@ struct dispatch {
     struct ticket *tickets; /* one an attempt */
     uint64_t budgets_opened;
     struct state state;
-    atomic_u64 *skills;             /* digests of names, see skill.h */
-    struct heap_node *timer_nodes;  /* tracked, attempts, delays, backends, permits, governors */
-    uint32_t timers;                /* root */
-    uint32_t demands_ready;         /* root of the heap of demands that may start their head */
+    atomic_u64 *skills;            /* digests of names, see skill.h */
+    struct heap_node *timer_nodes; /* tracked, attempts, delays, backends, permits, governors */
+    uint32_t timers;               /* root */
+    struct tenant *tenants;        /* the first is everybody's who has none */
+    struct heap_node *tenant_nodes, *run_nodes;
+    uint32_t tenants_ready;         /* root */
+    uint32_t tenants_count;         /* 0: the first one alone */
+    uint64_t pass;                  /* of the tenant that was served last */
     uint32_t demand_mask, key_mask; /* chains - 1 */
     uint32_t profiles_version;
     atomic_u32 agents_count, permits_count; /* any thread reads, the turn adds */
