@@ -10,6 +10,7 @@
 #include "guard.h"
 
 #include "gate.h"
+#include "guard.h"
 
 #include <string.h>
 

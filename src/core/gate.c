@@ -192,14 +192,15 @@ static bool was_turned_away(const struct attempt *attempt) {
            attempt->answer.outcome == SWARM_OUTCOME_REFUSED;
 }
 
-static void governor_answered(swarm *sw, const struct attempt *attempt) {
+static void governor_answered(swarm *sw, uint32_t index) {
+    const struct attempt *attempt = &sw->dispatch.attempts[index];
     struct backend *backend = &sw->dispatch.backends[attempt->backend];
     struct governor *g = &backend->governor;
     uint64_t fields[4] = {(uint64_t)attempt->backend + 1, g->window, 0, backend->inflight};
 
     if (!was_turned_away(attempt)) {
         governor_completed(g);
-    } else if (attempt->tracked != NONE32 && /* else it was given up before it was taken */
+    } else if (attempt_state(&sw->dispatch, index) != ATTEMPT_QUEUED && /* it was taken */
                governor_throttled(g, backend->inflight, sw->now_ns)) {
         fields[2] = g->window;
         swarm__log(sw, SWARM_EVENT_GOVERN, NONE32, SWARM_NEVER, fields);
@@ -225,7 +226,7 @@ void swarm__gate_give(swarm *sw, uint32_t index) {
         permit_settle_units(permit, &attempt->answer, units_of(d, demand, permit), sw->now_ns);
     }
     if (governor_is_on(&backend->governor)) {
-        governor_answered(sw, attempt);
+        governor_answered(sw, index);
     } else if (backend->limits != NONE32) {
         wake_backend(d);
     }

@@ -176,12 +176,10 @@ struct permit {
 /* See governor.h. */
 struct governor {
     uint64_t window; /* in millionths of an attempt; 0: off */
-    uint64_t confirm_ns, hold_ns, cut_ns;
-    uint64_t cut_at_ns;
-    uint32_t most, probes_max;
-    uint32_t unconfirmed; /* starts that may still be refused */
-    bool probing;         /* nothing was refused yet */
-    bool cut;             /* cut_at_ns is set */
+    uint64_t confirm_ns, hold_ns, cut_ns, cut_at_ns;
+    uint32_t most, probes_max, unconfirmed; /* the last: starts that may still be refused */
+    bool probing;                           /* nothing was refused yet */
+    bool cut;                               /* cut_at_ns is set */
 };
 
 struct backend {
