@@ -372,8 +372,9 @@ typedef struct swarm_config {
 
 /* Flags of swarm_config. */
 enum {
-    SWARM_CONFIG_STATIC = 1 /* static runs only: a call step costs 40 bytes instead of 56; an edge
-                               costs 8 */
+    SWARM_CONFIG_STATIC = 1, /* static runs only: a call step costs 40 bytes instead of 56; an edge
+                                costs 8 */
+    SWARM_CONFIG_LATE_EDGES = 2 /* steps may be OPEN; 40 bytes more a step */
 };
 
 /* Bytes that swarm_new needs for this configuration, in *out_bytes. INVALID: a field is out of
@@ -1119,8 +1120,11 @@ typedef struct swarm_loop_spec {
 enum {
     SWARM_STEP_INPUTS = 1, /* lists its predecessors: swarm_input and swarm_call_input work */
     SWARM_STEP_DETACHED =
-        2,              /* the owner lets go at once: the slot is free when the step has ended */
-    SWARM_STEP_KEPT = 4 /* for steps added by a call step, which are detached without it */
+        2,               /* the owner lets go at once: the slot is free when the step has ended */
+    SWARM_STEP_KEPT = 4, /* for steps added by a call step, which are detached without it */
+    SWARM_STEP_OPEN = 8  /* edges of later plans may lead into it until it starts; needs
+                            SWARM_CONFIG_LATE_EDGES, a growing run, and predecessors that were added
+                            by swarm_step_add */
 };
 
 /* A step with options: an agent step, or, with a function, a call step that dispatch keeps track
@@ -1178,7 +1182,9 @@ SWARM_API swarm_step swarm_range_add(swarm_plan *plan, swarm_function function, 
  * edge, SWARM_ZERO a timer of 0 ns, which fires after all completions of its instant; an edge with
  * a delay joins two steps that were added by swarm_step_add, else INVALID). `from` may be a step of
  * an earlier plan of the same growing run, ended or not; `to` must be a step of this plan (else
- * FROZEN, or STARTED when it has ended). A repeated edge counts once. If `from` ends otherwise than
+ * FROZEN, or STARTED when it has ended), or an OPEN one of an earlier plan that has not begun (else
+ * STARTED, by the commit; its errors name the steps by their ordinals in the run). A repeated edge
+ * counts once. If `from` ends otherwise than
  * OK, `to` is SKIPPED. INVALID, STALE, CYCLE (also for a self-edge), FULL (edges_max, delays_max,
  * inputs_max). The status is that of the plan's first error. [owner] or [call]
  */

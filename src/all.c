@@ -42,6 +42,7 @@
 #include "core/gate.c"
 #include "core/invariant.c"
 #include "core/join.c"
+#include "core/late.c"
 #include "core/loop.c"
 #include "core/plan.c"
 #include "core/planlog.c"

@@ -46,7 +46,7 @@ static bool accesses_stand(swarm_plan *plan) {
 
 static bool inputs_fit(swarm_plan *plan) {
     const struct slots *free = &plan->sw->dispatch.inputs_free;
-    uint64_t count = 0;
+    uint64_t count = plan->lates_count;
 
     for (uint32_t slot = NONE32;
          plan->readers != 0 && swarm__graph_plan_step(&plan->graph, &slot);) {
@@ -150,7 +150,7 @@ static swarm_status admit(swarm_plan *plan) {
     }
     if (swarm__graph_plan_check(&plan->graph) == SWARM_OK && within_limits(plan) &&
         accesses_stand(plan) && inputs_fit(plan) && scope_exists(plan) &&
-        swarm__shapes_admit(plan) && swarm__charges_fit(plan)) {
+        swarm__shapes_admit(plan) && swarm__lates_admit(plan) && swarm__charges_fit(plan)) {
         (void)keys_insert(plan);
     }
     return plan->graph.error.status;
@@ -186,7 +186,7 @@ static void scope_enter(swarm_plan *plan) {
     uint32_t caller = plan->graph.caller, scope, parent = plan->graph.scope;
     uint64_t ordinal;
 
-    if (caller == NONE32) {
+    if (caller == NONE32 || plan->graph.count == 0) {
         return;
     }
     ordinal = swarm__graph_ordinal(&sw->graph, caller);
@@ -207,7 +207,7 @@ static void scope_enter(swarm_plan *plan) {
 
 /* Into the list of the step that it leaves, ascending by the ordinal of `to`; a repeated edge keeps
  * the longer delay. Plans list delays newest first, so the place is mostly the front. */
-static void delay_attach(struct dispatch *d, uint32_t delay) {
+void swarm__delay_attach(struct dispatch *d, uint32_t delay) {
     const struct graph *graph = d->graph;
     uint32_t *link = &d->tracked[tracked_of(graph, d->delays[delay].from)].delays_first;
     uint64_t ordinal = d->tracked[tracked_of(graph, d->delays[delay].to)].ordinal;
@@ -316,7 +316,7 @@ swarm_status swarm__plan_apply(swarm_plan *plan, swarm_error *out_error) {
         }
         return status;
     }
-    if (plan->graph.count == 0) {
+    if (plan->graph.count == 0 && plan->lates == NONE32) {
         plan->open = false;
         swarm__graph_plan_undo(&plan->graph);
         return SWARM_OK;
@@ -331,7 +331,7 @@ swarm_status swarm__plan_apply(swarm_plan *plan, swarm_error *out_error) {
     steps_enter(plan);
     for (uint32_t at = plan->delays, next; at != NONE32; at = next) {
         next = sw->dispatch.delays[at].next;
-        delay_attach(&sw->dispatch, at);
+        swarm__delay_attach(&sw->dispatch, at);
     }
     plan->delays = NONE32;
     plan->records = NONE32;
@@ -348,8 +348,10 @@ swarm_status swarm__plan_apply(swarm_plan *plan, swarm_error *out_error) {
          plan->readers != 0 && swarm__graph_plan_step(&plan->graph, &slot);) {
         step_inputs(plan, slot);
     }
+    swarm__lates_enter(plan, first);
     swarm__graph_plan_link(&plan->graph, first);
     swarm__shapes_link(plan);
+    swarm__lates_link(plan);
     start_steps(plan);
     swarm__shapes_start(plan);
     plan->open = false;
@@ -380,6 +382,7 @@ static void records_give(swarm_plan *plan) {
         next = d->delays[at].next;
         pool_push(&d->delays_pool, at);
     }
+    swarm__lates_give(plan);
     plan->records = NONE32;
     plan->delays = NONE32;
 }

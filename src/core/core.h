@@ -8,6 +8,7 @@
  *     join.c      joins other than AND
  *     skip.c      steps that are skipped when others are sure enough
  *     loop.c      steps that are done again
+ *     late.c      edges into steps of earlier plans
  *     shape.c     steps that are more than an AND of their edges: adding and applying them
  *     attempt.c   starting, answering, giving up an attempt; requests
  *     ask.c       questions that wait for an answer from outside
@@ -51,6 +52,7 @@
 #include "../dispatch/run.h"
 #include "../dispatch/skill.h"
 #include "../record/log.h"
+#include "structure.h"
 
 #define ROUND_EVENTS 8u
 #define SHAPE_EVENTS 3u
@@ -80,6 +82,9 @@ struct swarm_plan {
     uint32_t readers; /* steps that list their inputs */
     uint32_t guards;  /* steps with options that watch over their attempts */
     uint32_t shapes;  /* the last of its ring of shapes, or NONE32 */
+    uint32_t lates;   /* edges into OPEN steps of earlier plans, by `next`, newest first */
+    uint32_t lates_count;
+    uint32_t opens; /* OPEN steps of its own */
     bool open;
     bool has_room; /* the log has room for its events */
 };
@@ -141,7 +146,9 @@ struct swarm {
     struct round round;
     struct gauges gauges;
     struct log_stream *streams; /* a run's hash */
-    swarm_config config;        /* defaults filled in */
+    struct late_node *late;     /* one a slot, with SWARM_CONFIG_LATE_EDGES */
+    struct late_search late_search;
+    swarm_config config; /* defaults filled in */
     const swarm_host *host;
     void *block; /* to give back, or null */
     size_t block_size;
@@ -242,81 +249,6 @@ void swarm__plain_end(swarm *sw, uint32_t slot, uint32_t state, uint64_t value);
 bool swarm__scopes_collect(swarm *sw);
 /* Hands the call steps that wait for the log to the workers, once it is safe. */
 void swarm__release_held(swarm *sw);
-
-/* ---- edge.c */
-
-/* The record of an edge in the list of the step that it leaves, by the ordinal of the other, or
- * NONE32. */
-uint32_t swarm__delay_find(const struct dispatch *d, uint32_t list, uint64_t ordinal);
-/* A step has ended that `to` waits for by an edge of dispatch's. *delays is where its list stands:
- * it and the successors both ascend. */
-void swarm__edge_ended(swarm *sw, const struct tracked *from, uint32_t to, uint32_t *delays);
-/* The same for an edge that was added behind a step that had ended. A hook of the graph. */
-void swarm__edge_late(void *sw, uint32_t from, uint32_t to);
-/* An edge has no more to wait for: EDGE_*. */
-void swarm__edge_arrived(swarm *sw, uint32_t to, uint32_t what);
-/* Marks the inputs that bring nothing, as things stand now; takes the marks away. */
-void swarm__inputs_mark(swarm *sw, uint32_t tracked);
-void swarm__inputs_clear(struct dispatch *d, struct tracked *step);
-/* Says which conditions the result of a step met that has ended. */
-void swarm__branch_log(swarm *sw, const struct tracked *step);
-
-/* ---- join.c */
-
-static inline bool swarm__step_joins(const struct dispatch *d, uint32_t tracked) {
-    uint32_t shape = d->tracked[tracked].shape;
-
-    return shape != NONE32 && d->shapes[shape].has_join;
-}
-
-/* One of the join's edges has arrived: EDGE_*. */
-void swarm__join_arrived(swarm *sw, uint32_t tracked, uint32_t what);
-/* Opens the gate if what has arrived decides the join. */
-void swarm__join_decide(swarm *sw, uint32_t tracked);
-/* The step was ended before the join was decided. */
-void swarm__join_abandon(swarm *sw, uint32_t tracked);
-/* Says in the log how a join was decided, and sees to its losers. False: the step has failed. */
-bool swarm__join_goes(swarm *sw, uint32_t tracked);
-/* Goes one loser further. */
-void swarm__loser_one(swarm *sw);
-
-/* ---- skip.c, loop.c */
-
-/* Whether the step, which could start, is not needed, for its inputs are sure enough. */
-bool swarm__step_skips(swarm *sw, uint32_t tracked);
-
-static inline bool swarm__step_loops(const struct dispatch *d, uint32_t tracked) {
-    uint32_t shape = d->tracked[tracked].shape;
-
-    return shape != NONE32 && d->shapes[shape].loop.iterations_max != 0;
-}
-
-/* The step has ended an iteration with this result: true if another one follows, else *out_reason
- * is that of its end. */
-bool swarm__loop_again(swarm *sw, uint32_t tracked, const swarm_result *result,
-                       swarm_status *out_reason);
-/* The iteration that a step is in, from 1, or 0. */
-uint32_t swarm__loop_iteration(const struct dispatch *d, uint32_t tracked);
-/* Begins the next iteration of a call step. */
-void swarm__loop_call(swarm *sw, uint32_t tracked);
-
-/* ---- shape.c */
-
-/* What is wrong with the parts of a spec that make a shape, or null. */
-const char *swarm__shape_fault(const swarm_step_spec *spec);
-/* Gives a new step its shape, if it has one. False: the plan has failed. */
-bool swarm__shape_add(swarm_plan *plan, const swarm_step_spec *spec, uint32_t tracked);
-void swarm__shape_let_go(struct dispatch *d, struct tracked *step);
-/* How many the plan holds; each writes SHAPE_EVENTS at most when it is applied. */
-uint32_t swarm__shapes_count(const swarm_plan *plan);
-/* The stages of a plan: what may be refused; its steps have ordinals; they are linked; started. */
-bool swarm__shapes_admit(swarm_plan *plan);
-void swarm__shapes_enter(swarm_plan *plan);
-void swarm__shapes_link(swarm_plan *plan);
-void swarm__shapes_start(swarm_plan *plan);
-/* A static run starts again: after its steps were reset, and after the first were started. */
-void swarm__shapes_again(swarm *sw, uint32_t run);
-void swarm__shapes_start_again(swarm *sw, uint32_t run);
 
 /* ---- cancel.c */
 

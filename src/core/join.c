@@ -53,8 +53,10 @@ void swarm__join_arrived(swarm *sw, uint32_t tracked, uint32_t what) {
     struct join *join = join_of(d, tracked);
 
     if (join->verdict == JOIN_WAITS) {
-        join_add(join, what);
-        if (!d->shapes[d->tracked[tracked].shape].staged) {
+        const struct shape *shape = &d->shapes[d->tracked[tracked].shape];
+
+        join_add(join, shape->is_plain && what == EDGE_HOLE ? EDGE_OK : what);
+        if (!shape->staged) {
             swarm__join_decide(sw, tracked);
         }
     }

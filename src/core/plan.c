@@ -35,6 +35,9 @@ static void plan_begin(swarm *sw, swarm_plan *plan, uint32_t run, uint32_t scope
     plan->records = NONE32;
     plan->demand = NONE32;
     plan->shapes = NONE32;
+    plan->lates = NONE32;
+    plan->lates_count = 0;
+    plan->opens = 0;
     plan->readers = 0;
     plan->guards = 0;
     plan->value = 0;
@@ -53,6 +56,7 @@ static void plan_begin_refused(swarm *sw, swarm_plan *plan) {
     plan->delays = NONE32;
     plan->records = NONE32;
     plan->shapes = NONE32;
+    plan->lates = NONE32;
     plan->open = true;
     plan->graph.caller = NONE32;
     plan->graph.first = NONE32;
@@ -130,7 +134,8 @@ static const char *spec_fault(const swarm_step_spec *spec) {
         spec->retry.jitter_ppm > MILLION) {
         return "step: needs_count above 8, priority above 255, or jitter above 1,000,000";
     }
-    if (spec->flags > (SWARM_STEP_INPUTS | SWARM_STEP_DETACHED | SWARM_STEP_KEPT) ||
+    if (spec->flags >
+            (SWARM_STEP_INPUTS | SWARM_STEP_DETACHED | SWARM_STEP_KEPT | SWARM_STEP_OPEN) ||
         ((spec->flags & SWARM_STEP_DETACHED) != 0 && (spec->flags & SWARM_STEP_KEPT) != 0)) {
         return "step: unknown flags, or both DETACHED and KEPT";
     }
@@ -443,13 +448,19 @@ static swarm_status plan_status(const swarm_plan *plan) {
     return plan->graph.error.status != SWARM_OK ? plan->graph.error.status : SWARM_E_BUSY;
 }
 
+static bool takes_late(const swarm_plan *plan) {
+    return (plan->sw->config.flags & SWARM_CONFIG_LATE_EDGES) != 0;
+}
+
 swarm_status swarm_edge_add(swarm_plan *plan, swarm_step from, swarm_step to, uint64_t delay_ns) {
     const swarm_edge_spec spec = {.delay_ns = delay_ns};
 
     if (!plan_is_usable(plan)) {
         return plan_status(plan);
     }
-    if (delay_ns == 0 || edge_record(plan, from, to, &spec)) {
+    if (takes_late(plan) && swarm__late_wanted(plan, to)) {
+        swarm__late_add(plan, from, to, &spec);
+    } else if (delay_ns == 0 || edge_record(plan, from, to, &spec)) {
         bool joins = plan->shapes != NONE32 && edge_joins(plan, from, to);
 
         swarm__graph_plan_edge(&plan->graph, from, to, delay_ns != 0 || joins);
@@ -469,6 +480,8 @@ swarm_status swarm_edge_add_with(swarm_plan *plan, swarm_step from, swarm_step t
         plan_refuse(plan, SWARM_E_INVALID, "edge: values out of range, or rules for a SOFT edge");
     } else if (spec->kind == SWARM_EDGE_SOFT && edge_joins(plan, from, to)) {
         plan_refuse(plan, SWARM_E_INVALID, "edge: a SOFT one leads into no join");
+    } else if (takes_late(plan) && swarm__late_wanted(plan, to)) {
+        swarm__late_add(plan, from, to, spec);
     } else if (edge_record(plan, from, to, spec)) {
         (void)edge_joins(plan, from, to);
         swarm__graph_plan_edge(&plan->graph, from, to, true);

@@ -4,7 +4,8 @@
  *
  *     PLAN
  *     [NEED... DEMAND] STEP [OPTIONS]    each step, in the order of the ordinals
- *     EDGE                               each edge, behind all steps, so that a reader knows both
+ *     EDGE                               each edge, behind all steps, so that a reader knows both;
+ *                                        those into steps of earlier plans last
  *
  * A demand stands in front of the first step of the plan that has it, and again in the next plan:
  * what is in the log of a plan depends on that plan alone, not on which demands are still alive.
@@ -172,6 +173,12 @@ static void put_edge(struct plan_writer *writer, const struct delay *edge, uint6
     }
 }
 
+void swarm__edge_log(const swarm_plan *plan, const struct delay *edge, uint64_t from, uint64_t to) {
+    struct plan_writer writer = {plan, 0, 0, false};
+
+    put_edge(&writer, edge, from, to);
+}
+
 static void put_edges(struct plan_writer *writer, uint32_t slot) {
     uint32_t cursor = NONE32, from;
     bool marked;
@@ -245,6 +252,7 @@ static void put_plan(struct plan_writer *writer) {
         writer->bytes += (uint64_t)writer->plan->guards * GUARD_EVENTS * LOG_EVENT_MAX;
         writer->bytes += (uint64_t)swarm__shapes_count(writer->plan) * SHAPE_EVENTS * LOG_EVENT_MAX;
         writer->bytes += (uint64_t)rules_count(writer->plan) * LOG_EVENT_MAX;
+        writer->bytes += (uint64_t)writer->plan->lates_count * 2 * LOG_EVENT_MAX;
         measure_edges(writer);
         return;
     }
@@ -271,7 +279,8 @@ bool swarm__plan_room(swarm_plan *plan, bool *out_never) {
     if (!sw->log.enabled || plan->has_room) {
         return true;
     }
-    if (plan->graph.error.status == SWARM_OK && plan->run != NONE32 && plan->graph.count != 0) {
+    if (plan->graph.error.status == SWARM_OK && plan->run != NONE32 &&
+        plan->graph.count + plan->lates_count != 0) {
         writer.first = sw->dispatch.runs[plan->run].ordinal_next;
         put_plan(&writer);
     }

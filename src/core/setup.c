@@ -95,7 +95,9 @@ static swarm_status config_check(const swarm_config *config, swarm_config *out) 
     *out = *config;
     fill_defaults(out);
     if (!counts_fit(out) || (out->deque_size & (out->deque_size - 1)) != 0 ||
-        out->flags > SWARM_CONFIG_STATIC || out->log_bytes < LOG_LEAST ||
+        out->flags > (SWARM_CONFIG_STATIC | SWARM_CONFIG_LATE_EDGES) ||
+        out->flags == (SWARM_CONFIG_STATIC | SWARM_CONFIG_LATE_EDGES) ||
+        out->log_bytes < LOG_LEAST ||
         (out->log_bytes != SWARM_NEVER && out->log_bytes > SIZE_MAX / 2) || out->reserved != 0 ||
         (out->host != NULL && out->host->size != sizeof *out->host)) {
         return SWARM_E_INVALID;
@@ -176,6 +178,8 @@ static void layout_state(struct state *state, struct arena *arena, const swarm_c
 }
 
 static void layout_core(swarm *sw, struct arena *arena, const swarm_config *c) {
+    sw->late = CARVE(arena, (c->flags & SWARM_CONFIG_LATE_EDGES) != 0 ? c->steps_max : 0,
+                     struct late_node);
     sw->streams = CARVE(arena, c->runs_max, struct log_stream);
     sw->plans = CARVE(arena, (uint64_t)c->plans_max + 1, struct swarm_plan);
     sw->plans_pool.links = CARVE(arena, c->plans_max, atomic_u32);
@@ -304,6 +308,9 @@ static void start_core(swarm *sw) {
                                       .signal = swarm__signal,
                                       .wanted = swarm__wanted};
 
+    if ((c->flags & SWARM_CONFIG_LATE_EDGES) != 0) {
+        memset(sw->late, 0, c->steps_max * sizeof *sw->late);
+    }
     pool_init(&sw->plans_pool, sw->plans_pool.links, c->plans_max);
     pool_init(&sw->commands_pool, sw->commands_pool.links, c->commands_max);
     mailbox_init(&sw->commands_box, sw->commands_box.links, c->commands_max);

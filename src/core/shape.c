@@ -40,6 +40,12 @@ static void shape_fill(struct shape *shape, const swarm_step_spec *spec) {
     memset(shape, 0, sizeof *shape);
     shape->staged = true;
     join_reset(&shape->join);
+    if (spec->join == NULL && (spec->flags & SWARM_STEP_OPEN) != 0) {
+        shape->has_join = true;
+        shape->is_plain = true;
+        shape->join.need = SWARM_NONE;
+        shape->join.failed_max = shape->join.garbage_max = SWARM_NONE;
+    }
     if (spec->join != NULL) {
         shape->has_join = true;
         shape->join.need = spec->join->need == 0              ? SWARM_NONE
@@ -72,9 +78,16 @@ static void shape_append(swarm_plan *plan, uint32_t index) {
 
 bool swarm__shape_add(swarm_plan *plan, const swarm_step_spec *spec, uint32_t tracked) {
     struct dispatch *d = &plan->sw->dispatch;
+    bool is_open = (spec->flags & SWARM_STEP_OPEN) != 0;
     uint32_t index;
 
-    if (spec->join == NULL && spec->skip == NULL && spec->loop == NULL) {
+    if (is_open &&
+        ((plan->sw->config.flags & SWARM_CONFIG_LATE_EDGES) == 0 || plan->graph.is_static)) {
+        swarm__graph_plan_fail(&plan->graph, SWARM_E_INVALID,
+                               "step: OPEN without SWARM_CONFIG_LATE_EDGES, or in a static run");
+        return false;
+    }
+    if (spec->join == NULL && spec->skip == NULL && spec->loop == NULL && !is_open) {
         return true;
     }
     index = pool_pop(&d->shapes_pool);
@@ -88,6 +101,7 @@ bool swarm__shape_add(swarm_plan *plan, const swarm_step_spec *spec, uint32_t tr
     if (spec->join != NULL || spec->skip != NULL) {
         d->tracked[tracked].flags |= SWARM_STEP_INPUTS;
     }
+    plan->opens += is_open;
     shape_append(plan, index);
     return true;
 }
@@ -141,7 +155,8 @@ static void shape_refuse(swarm_plan *plan, swarm_status status, uint32_t slot, c
 
 static void join_admit(swarm_plan *plan, struct join *join, uint32_t slot) {
     join->edges = edges_into(plan, slot);
-    join->need = join->need == SWARM_NONE ? join->edges : join->need;
+    join->all = join->need == SWARM_NONE;
+    join->need = join->all != 0 ? join->edges : join->need;
     if (join->need > join->edges) {
         shape_refuse(plan, SWARM_E_INVALID, slot, "join: it needs more steps than lead into it");
     }

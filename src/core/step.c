@@ -516,7 +516,9 @@ static void woken_tracked(swarm *sw, uint32_t slot, bool poisoned) {
         return;
     }
     if (swarm__step_joins(&sw->dispatch, tracked) && !swarm__join_goes(sw, tracked)) {
-        record_end(sw, tracked, SWARM_STEP_FAILED, SWARM_E_DEPENDS);
+        bool plain = sw->dispatch.shapes[step->shape].is_plain;
+
+        record_end(sw, tracked, plain ? SWARM_STEP_SKIPPED : SWARM_STEP_FAILED, SWARM_E_DEPENDS);
         swarm__step_finish(sw, tracked);
         return;
     }

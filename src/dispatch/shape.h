@@ -28,6 +28,7 @@ struct join {
     uint32_t need;
     uint32_t failed_max, garbage_max;
     uint32_t flags; /* SWARM_JOIN_* */
+    uint32_t all;   /* 1: needs every one, also those that are added later */
     uint32_t edges; /* that lead into it */
     uint32_t ok, failed, garbage, missing;
     uint32_t verdict; /* JOIN_* */
@@ -50,7 +51,8 @@ struct shape {
     uint32_t tracked;
     uint32_t next; /* of its plan until that is applied: a ring, from its last one */
     bool has_join;
-    bool staged; /* its plan is not started yet */
+    bool is_plain; /* the join is an AND of an OPEN step: it is skipped, and does not fail */
+    bool staged;   /* its plan is not started yet */
 };
 
 /* What an edge brings. */

@@ -236,6 +236,8 @@ struct run {
     uint64_t steps_max;
     uint64_t attempts_max;
     uint64_t ordinal_next;
+    uint64_t open_first;      /* 1 + first ordinal of the plan with the first OPEN step; 0: none */
+    uint32_t level_max;       /* of its steps: see late.c */
     uint64_t number;          /* in the log, from 1 */
     swarm_charge_spec charge; /* of steps that have none; a null budget: none */
     uint64_t deadline_ns;

@@ -253,6 +253,8 @@ void swarm__graph_plan_fail(struct graph_plan *plan, swarm_status status, const 
  * of them is. In a static plan without tracked steps nobody needs that walk, and it finds nothing.
  * Once a plan; then graph_plan_link, or graph_plan_undo (also without a check). */
 swarm_status swarm__graph_plan_check(struct graph_plan *plan);
+/* Whether a live slot is a step of this plan. */
+bool swarm__graph_plan_owns(const struct graph_plan *plan, uint32_t slot);
 /* Where one of its own steps stands in the plan, from 0. */
 uint64_t swarm__graph_plan_index(const struct graph_plan *plan, uint32_t slot);
 /* Walks: steps of a checked plan in order of adding; incoming edges of a step. Start with
@@ -291,6 +293,9 @@ enum { WALK_READY = 1, WALK_POISONED = 2, WALK_DELAYED = 3 };
 void swarm__graph_finish(struct graph *graph, uint32_t slot, bool poison,
                          struct graph_walk *out_walk);
 uint32_t swarm__graph_finish_next(struct graph_walk *walk, uint32_t *out_to);
+/* Adds an edge with GRAPH_DELAYED between steps that are linked; `to` does not count it. False: the
+ * first has ended, the cell is the caller's. */
+bool swarm__graph_link_late(struct graph *graph, uint32_t from, uint32_t to, uint32_t cell);
 /* The successors of a step that has not ended, in no order, without touching any: *cursor begins
  * as NONE32; an edge with GRAPH_DELAYED, or NONE32 at the end. Of a step that has ended: none. */
 uint32_t swarm__graph_successor(const struct graph *graph, uint32_t slot, uint32_t *cursor);

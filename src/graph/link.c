@@ -132,6 +132,11 @@ static bool link_older(struct graph *graph, uint32_t from, uint32_t cell, bool d
     return false;
 }
 
+bool swarm__graph_link_late(struct graph *graph, uint32_t from, uint32_t to, uint32_t cell) {
+    graph->edge_to[cell] = to | GRAPH_DELAYED;
+    return link_older(graph, from, cell, true);
+}
+
 /* An edge whose predecessor had ended. Returns what it adds to the step's satisfied edges. */
 static uint64_t link_satisfied(struct graph *graph, uint32_t from, uint32_t to, bool delayed) {
     uint32_t state = kind_state(graph_kind(graph, from));

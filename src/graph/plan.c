@@ -237,7 +237,7 @@ uint32_t swarm__graph_plan_range(struct graph_plan *plan, uint32_t function, uin
 /* ---- edges */
 
 /* Whether a live slot is a step of this plan. */
-static bool plan_owns(const struct graph_plan *plan, uint32_t slot) {
+bool swarm__graph_plan_owns(const struct graph_plan *plan, uint32_t slot) {
     const struct graph *graph = plan->graph;
 
     if (plan->is_static) {
@@ -259,10 +259,12 @@ static void plan_edge_fail(struct graph_plan *plan, swarm_status status, uint32_
         return;
     }
     swarm__graph_plan_fail(plan, status, text);
-    plan->error.step =
-        to != NONE32 && plan_owns(plan, to) ? swarm__graph_plan_index(plan, to) : SWARM_NEVER;
-    plan->error.other =
-        from != NONE32 && plan_owns(plan, from) ? swarm__graph_plan_index(plan, from) : SWARM_NEVER;
+    plan->error.step = to != NONE32 && swarm__graph_plan_owns(plan, to)
+                           ? swarm__graph_plan_index(plan, to)
+                           : SWARM_NEVER;
+    plan->error.other = from != NONE32 && swarm__graph_plan_owns(plan, from)
+                            ? swarm__graph_plan_index(plan, from)
+                            : SWARM_NEVER;
 }
 
 /* Refuses a `to` that the plan does not own. */
@@ -280,7 +282,7 @@ static bool plan_edge_static(struct graph_plan *plan, uint32_t from, uint32_t to
     struct graph *graph = plan->graph;
     uint32_t cell;
 
-    if (!plan_owns(plan, from)) {
+    if (!swarm__graph_plan_owns(plan, from)) {
         plan_edge_fail(plan, SWARM_E_INVALID, from, to, "`from` is a step of another run");
         return false;
     }
@@ -336,7 +338,7 @@ static bool plan_edge_older(struct graph_plan *plan, swarm_step step, uint32_t t
 static bool plan_edge_growing(struct graph_plan *plan, swarm_step step, uint32_t to, bool delayed) {
     struct graph *graph = plan->graph;
     uint32_t from = (uint32_t)step.id, cell, flags = delayed ? GRAPH_DELAYED : 0;
-    bool is_own = plan_owns(plan, from), is_fresh;
+    bool is_own = swarm__graph_plan_owns(plan, from), is_fresh;
 
     if (graph_has(graph, from, GRAPH_STATIC)) {
         plan_edge_fail(plan, SWARM_E_INVALID, from, to, "`from` is a step of another run");
@@ -370,7 +372,7 @@ static bool plan_edge_ends(struct graph_plan *plan, swarm_step from_step, swarm_
         plan_edge_fail(plan, SWARM_E_INVALID, from, to, "an end of the edge is the null handle");
     } else if (from == NONE32 || to == NONE32) {
         plan_edge_fail(plan, SWARM_E_STALE, from, to, "the handle of an end is stale");
-    } else if (!plan_owns(plan, to)) {
+    } else if (!swarm__graph_plan_owns(plan, to)) {
         plan_edge_foreign(plan, from, to);
     } else if (from == to) {
         plan_edge_fail(plan, SWARM_E_CYCLE, from, to, "a step cannot wait for itself");
@@ -399,7 +401,7 @@ void swarm__graph_plan_continue(struct graph_plan *plan, swarm_step step) {
     } else if (slot == NONE32) {
         swarm__graph_plan_fail(plan, step.id == 0 ? SWARM_E_INVALID : SWARM_E_STALE,
                                "the handle of the continuation is null or stale");
-    } else if (!plan_owns(plan, slot)) {
+    } else if (!swarm__graph_plan_owns(plan, slot)) {
         swarm__graph_plan_fail(plan, SWARM_E_INVALID, "the continuation is not of this plan");
     } else if (!plan_failed(plan)) {
         plan->continuation = slot;
