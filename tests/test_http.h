@@ -29,8 +29,7 @@ struct heard {
     uint32_t problem;
     uint32_t ends; /* END events: must be 1 */
     swarm_outcome outcome;
-    bool idle;  /* fit for reuse */
-    bool close; /* or not */
+    bool idle; /* fit for reuse */
 };
 
 static void heard_add(struct heard *heard, const char *text, size_t size) {
@@ -130,7 +129,7 @@ static void heard_event(struct heard *heard, struct told *told, const swarm_http
         heard->idle = true;
         break;
     case SWARM_HTTP_CLOSE:
-        heard->close = true;
+        heard->idle = false; /* bytes that nobody asked for */
         break;
     default:
         break;
@@ -157,12 +156,13 @@ static void hear(const char *bytes, size_t size, const struct pieces *pieces, st
     swarm_http_event event = {0};
     struct told told = {0};
     uint64_t draws = 0;
+    bool idle;
 
     memset(heard, 0, offsetof(struct heard, line) + 1);
     heard->size = 0;
     heard->status = heard->problem = heard->ends = 0;
     heard->outcome = 0;
-    heard->idle = heard->close = false;
+    heard->idle = false;
     swarm_http_wire_begin(wire, pieces->dialect, pieces->flags);
     for (size_t at = 0, feed; at < size; at += feed) {
         char *copy;
@@ -179,11 +179,13 @@ static void hear(const char *bytes, size_t size, const struct pieces *pieces, st
         CHECK_EQ(used, feed);
         free(copy);
     }
+    idle = heard->idle; /* the end of the connection does not count */
     do {
         swarm_http_wire_end(wire, &event);
         (void)swarm_http_turn_add(turn, &event);
         heard_event(heard, &told, &event);
     } while (event.kind != SWARM_HTTP_NONE);
+    heard->idle = idle;
     CHECK_EQ(heard->ends, 1);
     heard_write(heard, turn, &told);
 }
