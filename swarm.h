@@ -492,13 +492,15 @@ typedef struct swarm_price {
 
 /* A role that agents fill. */
 typedef struct swarm_profile_spec {
-    const char *name;          /* unique in the swarm; digested */
-    const char *const *skills; /* skill names; may be null */
-    swarm_backend_id backend;  /* who drives its agents */
-    uint32_t skills_count;     /* names at `skills` */
-    uint32_t inflight_max;     /* attempts that one agent works on at once; default 1 */
-    uint32_t cost;             /* subtracted from the routing score; any unit, at most 10^6 */
-    uint32_t reserved;         /* 0 */
+    const char *name;              /* unique in the swarm; digested */
+    const char *const *skills;     /* skill names; may be null */
+    swarm_backend_id backend;      /* who drives its agents */
+    uint32_t skills_count;         /* names at `skills` */
+    uint32_t inflight_max;         /* attempts that one agent works on at once; default 1 */
+    uint32_t cost;                 /* subtracted from the routing score; any unit, at most 10^6 */
+    uint32_t reserved;             /* 0 */
+    uint64_t notebook_tokens_max;  /* an agent's notes in all; default SWARM_NEVER */
+    uint64_t conclusion_bytes_max; /* one conclusion; default SWARM_NEVER */
     const swarm_price *price; /* for budgets, where a backend reports no cost; copied; null: free */
 } swarm_profile_spec;
 
@@ -854,18 +856,39 @@ typedef struct swarm_state_value {
 
 /* Kinds of effect. */
 enum {
-    SWARM_EFFECT_PUT = 1 /* writes `value` under `key` */
+    SWARM_EFFECT_PUT = 1,     /* writes `value` under `key` */
+    SWARM_EFFECT_NOTE = 2,    /* appends an entry to the notebook of the agent that did the step */
+    SWARM_EFFECT_CONCLUDE = 3 /* hands on what others are to know of it */
 };
 
 /* What a step does besides producing a result. Applied when it ends OK, dropped otherwise. */
 typedef struct swarm_effect {
-    uint64_t key;      /* PUT: which */
-    uint64_t value;    /* PUT: the new value */
-    uint64_t bytes;    /* 0 */
-    uint64_t tokens;   /* 0 */
+    uint64_t key;      /* PUT: which; else the caller's, for instance a topic */
+    uint64_t value;    /* PUT: the new value; else the caller's name for the text */
+    uint64_t bytes;    /* of the text, below 2^48; PUT: 0 */
+    uint64_t tokens;   /* of the text, below 2^48; PUT: 0 */
     uint32_t kind;     /* SWARM_EFFECT_* */
     uint32_t reserved; /* 0 */
 } swarm_effect;
+
+/*
+ * NOTEBOOKS: each agent keeps its own. The text is yours; the library keeps the account of what an
+ * agent carries around in its context: notes are appended and never taken away, conclusions are what
+ * leaves. Caps stand in the profile (notebook_tokens_max, conclusion_bytes_max). A step whose
+ * effects would go over a cap ends FAILED with the reason TOO_BIG, and nothing of them is applied:
+ * shorten and try again, for instance by a recovery that summarises.
+ */
+typedef struct swarm_notebook {
+    uint64_t entries;          /* notes */
+    uint64_t bytes;            /* of them */
+    uint64_t tokens;           /* of them: the context that the agent has used up */
+    uint64_t conclusions;      /* handed on */
+    uint64_t conclusion_bytes; /* of them */
+} swarm_notebook;
+
+/* Writes an agent's account so far. STALE. [owner] */
+SWARM_API swarm_status swarm_notebook_get(swarm *sw, swarm_agent agent,
+                                          swarm_notebook *out_notebook);
 
 /* Reads a key. MISSING when it was never written; STALE run or branch. [owner] */
 SWARM_API swarm_status swarm_state_get(swarm *sw, swarm_run run, swarm_branch branch, uint64_t key,
@@ -1424,7 +1447,7 @@ typedef struct swarm_completion {
  * exactly one RELEASE follows when bytes were lent, also if the attempt has been superseded
  * meanwhile. DUPLICATE: answered before; STALE: no such attempt, or its answer was applied;
  * INVALID: outcome or confidence out of range, a size without bytes, an effect that the step may
- * not have (puts want a step with `state`), reserved not 0; FULL (effects_max): advance, and answer
+ * not have (puts want a step with `state`, notes an agent step), reserved not 0; FULL (effects_max): advance, and answer
  * again; for these four nothing was taken over. [any] */
 SWARM_API swarm_status swarm_complete(swarm *sw, const swarm_completion *completion);
 
@@ -1760,6 +1783,8 @@ enum {
                                      the event's step wrote it, or the owner */
     SWARM_EVENT_CONFLICT = 61, /* key, the run's clock at the start of the step, version found,
                                      its writer (1 + ordinal; 0: the owner), SWARM_CONFLICT_* */
+    SWARM_EVENT_NOTE = 63,     /* SWARM_EFFECT_*, key, value, bytes, tokens, agent id: a note, or
+                                     a conclusion (agent id 0: of a call step) */
     SWARM_EVENT_STATE_BRANCH = 62 /* 1 opened, 2 merged, 3 dropped; 1 + its index; 1 + that of its
                                      parent (0: the run's state) */
 };

@@ -120,6 +120,13 @@ REFUSES(swarm_branch_drop, "the run itself", SWARM_E_STALE, drop(w, trunk));
 REFUSES(swarm_branch_drop, "no branch", SWARM_E_STALE, each_branch(w, drop));
 AWAY(swarm_branch_drop, SWARM_E_BUSY, drop(w, trunk));
 
+REFUSES(swarm_notebook_get, "null swarm", SWARM_E_INVALID,
+        swarm_notebook_get(NULL, w->agent, &(swarm_notebook){0}));
+REFUSES(swarm_notebook_get, "no agent", SWARM_E_STALE,
+        swarm_notebook_get(w->sw, (swarm_agent){9}, &(swarm_notebook){0}));
+REFUSES(swarm_notebook_get, "no place", SWARM_E_INVALID, swarm_notebook_get(w->sw, w->agent, NULL));
+AWAY(swarm_notebook_get, SWARM_E_BUSY, swarm_notebook_get(w->sw, w->agent, &(swarm_notebook){0}));
+
 REFUSES(swarm_call_effects, "null", SWARM_E_INVALID, swarm_call_effects(NULL, NULL, 0));
 
 REFUSES(swarm_step_add, "an isolation that is none", SWARM_E_INVALID, ADD(0, .isolation = 3));

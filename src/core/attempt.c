@@ -285,10 +285,10 @@ static void step_refused(swarm *sw, uint32_t tracked, struct attempt *attempt) {
 /* Takes over the effects of an answer that went well; false when they are refused, and the step is
  * tried again or ends. */
 static bool effects_taken(swarm *sw, uint32_t tracked, struct attempt *attempt) {
-    swarm_status status = swarm__effects_check(sw, tracked, attempt->effects);
+    swarm_status status = swarm__effects_check(sw, tracked, attempt->effects, attempt->agent);
 
     if (status == SWARM_OK) {
-        swarm__effects_apply(sw, tracked, &attempt->effects);
+        swarm__effects_apply(sw, tracked, &attempt->effects, attempt->agent);
         return true;
     }
     if (status == SWARM_E_CONFLICT && swarm__effects_retried(sw, tracked)) {
@@ -480,7 +480,8 @@ static swarm_status answer_effects(swarm *sw, struct attempt *attempt,
     if (completion->effects_count == 0 || completion->outcome != SWARM_OUTCOME_OK) {
         return SWARM_OK;
     }
-    if (!swarm__effects_valid(completion->effects, completion->effects_count, attempt->may_put)) {
+    if (!swarm__effects_valid(completion->effects, completion->effects_count, attempt->may_put,
+                              true)) {
         return SWARM_E_INVALID;
     }
     return cells_take(&sw->dispatch.state, completion->effects, completion->effects_count,
@@ -499,7 +500,7 @@ swarm_status swarm_complete(swarm *sw, const swarm_completion *completion) {
         completion->reserved != 0 || completion->reserved2 != 0 ||
         completion->result.confidence_ppm > MILLION ||
         (completion->result.bytes == NULL && completion->result.size != 0) ||
-        !swarm__effects_valid(completion->effects, completion->effects_count, true)) {
+        !swarm__effects_valid(completion->effects, completion->effects_count, true, true)) {
         return SWARM_E_INVALID;
     }
     handle = completion->attempt.id;

@@ -152,7 +152,7 @@ void swarm__call_returned(swarm *sw, uint32_t slot, bool spoilt) {
 
     step->plan = NONE32;
     if (ok && step->access != NONE32) {
-        reason = swarm__effects_check(sw, tracked, *swarm__effects_of(sw, tracked));
+        reason = swarm__effects_check(sw, tracked, *swarm__effects_of(sw, tracked), NONE32);
         ok = reason == SWARM_OK;
     }
     if (!plan_take(plan, ok, &deferred, &error)) {
@@ -162,7 +162,7 @@ void swarm__call_returned(swarm *sw, uint32_t slot, bool spoilt) {
         ok = false;
     }
     if (ok && step->access != NONE32) {
-        swarm__effects_apply(sw, tracked, swarm__effects_of(sw, tracked));
+        swarm__effects_apply(sw, tracked, swarm__effects_of(sw, tracked), NONE32);
     }
     if (deferred) {
         return;

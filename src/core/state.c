@@ -2,8 +2,9 @@
 /*
  * state.c - the state keys of runs: what the owner asks, and what steps do with them (M30, M31).
  *
- * The rules stand in dispatch/state.h. Here: an access is made when a step is added, filled when it
- * starts, checked and applied when it ends well.
+ * (M35: notebooks of agents are an account kept by the same effects.) The rules stand in
+ * dispatch/state.h. Here: an access is made when a step is added, filled when it starts, checked
+ * and applied when it ends well.
  */
 #include "core.h"
 
@@ -434,13 +435,32 @@ swarm_status swarm_state_input(swarm *sw, swarm_step handle, uint32_t index,
 
 /* ---- steps: what they leave behind */
 
-bool swarm__effects_valid(const swarm_effect *effects, uint32_t count, bool may_put) {
+/* Sums of a whole life must not overflow: 2^16 effects of the largest size fit. */
+#define TEXT_MAX (UINT64_C(1) << 48)
+
+static bool effect_is_valid(const swarm_effect *effect, bool may_put, bool may_note) {
+    if (effect->reserved != 0) {
+        return false;
+    }
+    switch (effect->kind) {
+    case SWARM_EFFECT_PUT:
+        return may_put && effect->bytes == 0 && effect->tokens == 0;
+    case SWARM_EFFECT_NOTE:
+        return may_note && effect->bytes < TEXT_MAX && effect->tokens < TEXT_MAX;
+    case SWARM_EFFECT_CONCLUDE:
+        return effect->bytes < TEXT_MAX && effect->tokens < TEXT_MAX;
+    default:
+        return false;
+    }
+}
+
+bool swarm__effects_valid(const swarm_effect *effects, uint32_t count, bool may_put,
+                          bool may_note) {
     if (count > EFFECTS_MAX || (effects == NULL && count != 0)) {
         return false;
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (effects[i].kind != SWARM_EFFECT_PUT || effects[i].reserved != 0 ||
-            effects[i].bytes != 0 || effects[i].tokens != 0 || !may_put) {
+        if (!effect_is_valid(&effects[i], may_put, may_note)) {
             return false;
         }
     }
@@ -454,7 +474,7 @@ swarm_status swarm_call_effects(const swarm_call *call, const swarm_effect *effe
     struct tracked *step;
     uint32_t list, *last, held = 0;
 
-    if (call == NULL || !swarm__effects_valid(effects, count, true)) {
+    if (call == NULL || !swarm__effects_valid(effects, count, true, false)) {
         return SWARM_E_INVALID;
     }
     if (!graph_has(&call->sw->graph, frame->slot, GRAPH_TRACKED)) {
@@ -515,17 +535,44 @@ static uint32_t keys_new(const struct state *state, uint32_t run, uint32_t branc
     uint32_t count = 0;
 
     for (uint32_t at = list; at != NONE32; at = state->cells[at].next) {
-        count += state_at(state, run, branch, state->cells[at].effect.key) == NONE32;
+        count += state->cells[at].effect.kind == SWARM_EFFECT_PUT &&
+                 state_at(state, run, branch, state->cells[at].effect.key) == NONE32;
     }
     return count;
 }
 
-swarm_status swarm__effects_check(swarm *sw, uint32_t tracked, uint32_t effects) {
+/* Whether notes and conclusions keep within the caps of the agent's profile. */
+static bool texts_fit(const swarm *sw, uint32_t effects, uint32_t agent) {
+    const struct dispatch *d = &sw->dispatch;
+    const struct profile *profile;
+    uint64_t tokens;
+
+    if (agent == NONE32) {
+        return true;
+    }
+    profile = &d->profiles[d->agents[agent].profile];
+    tokens = d->agents[agent].notebook.tokens;
+    for (uint32_t at = effects; at != NONE32; at = d->state.cells[at].next) {
+        const swarm_effect *effect = &d->state.cells[at].effect;
+
+        if (effect->kind == SWARM_EFFECT_CONCLUDE &&
+            effect->bytes > profile->conclusion_bytes_max) {
+            return false;
+        }
+        tokens = saturating_add64(tokens, effect->kind == SWARM_EFFECT_NOTE ? effect->tokens : 0);
+    }
+    return tokens <= profile->notebook_tokens_max;
+}
+
+swarm_status swarm__effects_check(swarm *sw, uint32_t tracked, uint32_t effects, uint32_t agent) {
     const struct tracked *step = &sw->dispatch.tracked[tracked];
     struct state *state = &sw->dispatch.state;
     const struct access *access;
     uint32_t cell;
 
+    if (!texts_fit(sw, effects, agent)) {
+        return SWARM_E_TOO_BIG;
+    }
     if (step->access == NONE32) {
         return SWARM_OK;
     }
@@ -542,15 +589,55 @@ swarm_status swarm__effects_check(swarm *sw, uint32_t tracked, uint32_t effects)
                : SWARM_E_FULL;
 }
 
-void swarm__effects_apply(swarm *sw, uint32_t tracked, uint32_t *effects) {
+/* Into the agent's account, if there is an agent, and into the log. */
+static void text_apply(swarm *sw, const struct tracked *step, const swarm_effect *effect,
+                       uint32_t agent) {
+    uint64_t fields[6] = {effect->kind,  effect->key,    effect->value,
+                          effect->bytes, effect->tokens, agent == NONE32 ? 0 : (uint64_t)agent + 1};
+
+    swarm__log(sw, SWARM_EVENT_NOTE, step->run, step->ordinal, fields);
+    if (agent != NONE32) {
+        swarm_notebook *notebook = &sw->dispatch.agents[agent].notebook;
+        bool is_note = effect->kind == SWARM_EFFECT_NOTE;
+
+        notebook->entries += is_note;
+        notebook->bytes = saturating_add64(notebook->bytes, is_note ? effect->bytes : 0);
+        notebook->tokens = saturating_add64(notebook->tokens, is_note ? effect->tokens : 0);
+        notebook->conclusions += !is_note;
+        notebook->conclusion_bytes =
+            saturating_add64(notebook->conclusion_bytes, is_note ? 0 : effect->bytes);
+    }
+}
+
+void swarm__effects_apply(swarm *sw, uint32_t tracked, uint32_t *effects, uint32_t agent) {
     const struct tracked *step = &sw->dispatch.tracked[tracked];
     struct state *state = &sw->dispatch.state;
 
     for (uint32_t at = *effects; at != NONE32; at = state->cells[at].next) {
-        log_put(sw, state_write(state, step->run, state->accesses[step->access].branch,
-                                &state->cells[at].effect, step->ordinal + 1));
+        const swarm_effect *effect = &state->cells[at].effect;
+
+        if (effect->kind == SWARM_EFFECT_PUT) {
+            log_put(sw, state_write(state, step->run, state->accesses[step->access].branch, effect,
+                                    step->ordinal + 1));
+        } else {
+            text_apply(sw, step, effect, agent);
+        }
     }
     cells_give(state, effects);
+}
+
+swarm_status swarm_notebook_get(swarm *sw, swarm_agent agent, swarm_notebook *out_notebook) {
+    if (!swarm__owned(sw)) {
+        return sw == NULL ? SWARM_E_INVALID : SWARM_E_BUSY;
+    }
+    if (!agent_exists(&sw->dispatch, agent.id)) {
+        return SWARM_E_STALE;
+    }
+    if (out_notebook == NULL) {
+        return SWARM_E_INVALID;
+    }
+    *out_notebook = sw->dispatch.agents[agent.id - 1].notebook;
+    return SWARM_OK;
 }
 
 bool swarm__effects_retried(const swarm *sw, uint32_t tracked) {

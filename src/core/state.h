@@ -20,16 +20,18 @@ void swarm__access_free(struct dispatch *d, uint32_t *access);
 bool swarm__access_stands(const swarm *sw, uint32_t run, uint32_t access);
 /* The step starts: takes the values of the keys that it reads. */
 void swarm__access_begin(swarm *sw, uint32_t tracked);
-/* Whether a completion may have these effects; puts want a step with an access. Any thread. */
-bool swarm__effects_valid(const swarm_effect *effects, uint32_t count, bool may_put);
+/* Whether a completion may have these effects; puts want a step with an access, notes an agent. Any
+ * thread. */
+bool swarm__effects_valid(const swarm_effect *effects, uint32_t count, bool may_put, bool may_note);
 /* Those of a call step with an access. */
 uint32_t *swarm__effects_of(swarm *sw, uint32_t tracked);
 /* Reserves room in the log for an arrival with these effects. */
 bool swarm__effects_room(swarm *sw, uint32_t effects);
-/* Of a step that ends well: OK, or CONFLICT, which is logged, or FULL. */
-swarm_status swarm__effects_check(swarm *sw, uint32_t tracked, uint32_t effects);
+/* Of a step that ends well, done by an agent or by none: OK, or TOO_BIG, or CONFLICT, which is
+ * logged, or FULL. */
+swarm_status swarm__effects_check(swarm *sw, uint32_t tracked, uint32_t effects, uint32_t agent);
 /* After that: applies them, and gives their cells back. */
-void swarm__effects_apply(swarm *sw, uint32_t tracked, uint32_t *effects);
+void swarm__effects_apply(swarm *sw, uint32_t tracked, uint32_t *effects, uint32_t agent);
 /* Whether a step whose effects were refused should be tried again. */
 bool swarm__effects_retried(const swarm *sw, uint32_t tracked);
 /* Whether the branches that steps of a run work in are all open. */

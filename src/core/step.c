@@ -62,6 +62,7 @@ static uint32_t fields_of(uint32_t kind) {
         [SWARM_EVENT_PUT] = 4,
         [SWARM_EVENT_CONFLICT] = 5,
         [SWARM_EVENT_STATE_BRANCH] = 3,
+        [SWARM_EVENT_NOTE] = 6,
     };
 
     SWARM_ASSERT(kind < sizeof count);

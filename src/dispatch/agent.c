@@ -101,6 +101,10 @@ uint32_t swarm__profile_add(struct dispatch *d, const swarm_profile_spec *spec,
     profile->backend = (uint32_t)spec->backend.id - 1;
     profile->inflight_max = spec->inflight_max == 0 ? 1 : spec->inflight_max;
     profile->cost = spec->cost;
+    profile->notebook_tokens_max =
+        spec->notebook_tokens_max == 0 ? SWARM_NEVER : spec->notebook_tokens_max;
+    profile->conclusion_bytes_max =
+        spec->conclusion_bytes_max == 0 ? SWARM_NEVER : spec->conclusion_bytes_max;
     if (spec->price != NULL) {
         profile->price = *spec->price;
     }

@@ -139,6 +139,8 @@ struct profile {
     struct skill_set skills;
     uint64_t name;
     swarm_price price;
+    uint64_t notebook_tokens_max;
+    uint64_t conclusion_bytes_max;
     uint32_t backend;
     uint32_t inflight_max;
     uint32_t cost;
@@ -152,6 +154,7 @@ struct profile {
 };
 
 struct agent {
+    swarm_notebook notebook;
     uint64_t attempts;
     uint64_t busy_ns;
     uint32_t profile;

@@ -72,6 +72,7 @@ static const char events[][WORD_MAX] = {
     [SWARM_EVENT_PUT] = "put",
     [SWARM_EVENT_CONFLICT] = "conflict",
     [SWARM_EVENT_STATE_BRANCH] = "state branch",
+    [SWARM_EVENT_NOTE] = "note",
     [SWARM_EVENT_BUDGET] = "budget",
     [SWARM_EVENT_BUDGET_LIMIT] = "budget limit",
     [SWARM_EVENT_RESERVE] = "reserve",
