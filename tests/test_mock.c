@@ -157,7 +157,7 @@ TEST(absurd_limits_are_refused) {
 
 TEST(null_arguments_are_refused) {
     static const swarm_mock_turn turn;
-    static const swarm_mock_turn wrong[] = {{.outcome = 10}, {.flags = SWARM_MOCK_REFUSE}};
+    static const swarm_mock_turn wrong[] = {{.outcome = 11}, {.flags = SWARM_MOCK_REFUSE}};
     swarm_mock_stats out;
 
     begin(NULL);

@@ -517,8 +517,8 @@ static void mock_cancel(void *context, swarm *sw, const swarm_request *request) 
 static void usage_settle(swarm_mock *mock, struct entry *entry, swarm_outcome outcome) {
     swarm_usage *usage = &entry->usage;
 
-    if (outcome != SWARM_OUTCOME_OK && outcome != SWARM_OUTCOME_GARBAGE &&
-        outcome != SWARM_OUTCOME_CANCELLED) {
+    if (outcome != SWARM_OUTCOME_OK && outcome != SWARM_OUTCOME_PAUSE &&
+        outcome != SWARM_OUTCOME_GARBAGE && outcome != SWARM_OUTCOME_CANCELLED) {
         memset(usage, 0, sizeof *usage);
         return;
     }
@@ -538,8 +538,8 @@ static swarm_outcome entry_say(swarm_mock *mock, struct entry *entry) {
         outcome = mock->spec.answer(mock->spec.context, &entry->request, &result);
     }
     memset(&entry->request.result, 0, sizeof entry->request.result);
-    if (outcome == SWARM_OUTCOME_OK) {
-        entry->request.result = result;
+    if (outcome == SWARM_OUTCOME_OK || outcome == SWARM_OUTCOME_PAUSE) {
+        entry->request.result = result; /* what it produced, or what it asks */
     }
     return outcome;
 }
@@ -746,7 +746,7 @@ static bool turns_valid(const swarm_mock_turn *turns, uint32_t count) {
         return false;
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (turns[i].outcome > SWARM_OUTCOME_REFUSED || (turns[i].flags & ~known) != 0 ||
+        if (turns[i].outcome > SWARM_OUTCOME_PAUSE || (turns[i].flags & ~known) != 0 ||
             turns[i].result.confidence_ppm > PPM) {
             return false;
         }

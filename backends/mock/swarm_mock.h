@@ -33,8 +33,8 @@
  *
  * BILLING
  *
- * OK and GARBAGE answers report all tokens and their price; CANCELLED ones the input, and the
- * output in proportion to the time that had passed; others report nothing.
+ * OK, PAUSE and GARBAGE answers report all tokens and their price; CANCELLED ones the input, and
+ * the output in proportion to the time that had passed; others report nothing.
  *
  * MEMORY AND THREADS
  *
@@ -126,9 +126,9 @@ enum {
 typedef struct swarm_mock_turn {
     uint64_t latency_ns;     /* default: the model's; SWARM_ZERO: none */
     uint64_t retry_after_ns; /* THROTTLED, REFUSED: default the model's; SWARM_ZERO: none */
-    swarm_result result;     /* what it says when it ends OK; goes through spec.answer too */
-    swarm_outcome outcome;   /* how it ends */
-    uint32_t flags;          /* SWARM_MOCK_*, or 0 */
+    swarm_result result;   /* what it says when it ends OK or PAUSE; goes through spec.answer too */
+    swarm_outcome outcome; /* how it ends */
+    uint32_t flags;        /* SWARM_MOCK_*, or 0 */
 } swarm_mock_turn;
 
 /* What a mock is made of. Only `size` must be set. */

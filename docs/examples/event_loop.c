@@ -5,7 +5,8 @@
  *
  * Three agent steps and a call step behind two of them:
  *     echo   is answered through a pipe, by the loop itself
- *     tool   is answered by another thread, which wakes the loop through an eventfd
+ *     tool   is answered by another thread, which reports progress first: each report keeps it from
+ *            being taken for hung, and wakes the loop through an eventfd
  *     hung   is cancelled as soon as echo is done; its answer comes late, is billed and not used
  * The order of work in a pass is the one to copy: work, advance, write the log, acknowledge, take.
  *
@@ -31,6 +32,7 @@ struct loop {
     swarm_attempt attempts[STEPS];
     int epoll, wake, alarm, late, pipe[2];
     pthread_t tool;
+    int reports;
     uint64_t log_bytes;
 };
 
@@ -44,7 +46,12 @@ static void answer(struct loop *loop, int step, uint64_t value) {
 }
 
 static void *run_tool(void *context) {
-    answer(context, TOOL, 20); /* from any thread, at any time */
+    struct loop *loop = context;
+
+    for (int piece = 1; piece <= 3; piece++) { /* from any thread, at any time */
+        loop->reports += swarm_progress(loop->sw, loop->attempts[TOOL], 100, 25, 0) == SWARM_OK;
+    }
+    answer(loop, TOOL, 20);
     return NULL;
 }
 
@@ -200,7 +207,9 @@ static swarm_status plan_steps(struct loop *loop, swarm_run run) {
                             .flags = SWARM_STEP_INPUTS};
 
     for (uint64_t i = 0; i < JOIN; i++) {
-        loop->steps[i] = swarm_step_add(plan, &(swarm_step_spec){.argument = i});
+        swarm_watch_spec watch = {.idle_timeout_ns = 60000000000}; /* a minute without progress */
+
+        loop->steps[i] = swarm_step_add(plan, &(swarm_step_spec){.argument = i, .watch = &watch});
     }
     loop->steps[JOIN] = swarm_step_add(plan, &last);
     swarm_edge_add(plan, loop->steps[ECHO], loop->steps[JOIN], 0);
@@ -250,5 +259,6 @@ int main(void) {
         return 1;
     }
     pthread_join(loop.tool, NULL);
+    printf("progress reports of tool: %d\n", loop.reports);
     return swarm_free(loop.sw) != SWARM_OK;
 }
