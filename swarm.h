@@ -873,8 +873,8 @@ typedef struct swarm_effect {
 
 /*
  * NOTEBOOKS: each agent keeps its own. The text is yours; the library keeps the account of what an
- * agent carries around in its context: notes are appended and never taken away, conclusions are what
- * leaves. Caps stand in the profile (notebook_tokens_max, conclusion_bytes_max). A step whose
+ * agent carries around in its context: notes are appended and never taken away, conclusions are
+ * what leaves. Caps stand in the profile (notebook_tokens_max, conclusion_bytes_max). A step whose
  * effects would go over a cap ends FAILED with the reason TOO_BIG, and nothing of them is applied:
  * shorten and try again, for instance by a recovery that summarises.
  */
@@ -1447,8 +1447,8 @@ typedef struct swarm_completion {
  * exactly one RELEASE follows when bytes were lent, also if the attempt has been superseded
  * meanwhile. DUPLICATE: answered before; STALE: no such attempt, or its answer was applied;
  * INVALID: outcome or confidence out of range, a size without bytes, an effect that the step may
- * not have (puts want a step with `state`, notes an agent step), reserved not 0; FULL (effects_max): advance, and answer
- * again; for these four nothing was taken over. [any] */
+ * not have (puts want a step with `state`, notes an agent step), reserved not 0; FULL
+ * (effects_max): advance, and answer again; for these four nothing was taken over. [any] */
 SWARM_API swarm_status swarm_complete(swarm *sw, const swarm_completion *completion);
 
 /*

@@ -34,15 +34,11 @@
 #include "../graph/graph.h"
 #include "../graph/step.h"
 #include "shape.h"
+#include "skillset.h"
 #include "state.h"
 
 #define NEEDS_MAX 8
-#define SKILL_WORDS 4 /* 256 skills, 256 profiles */
 #define SKILLS_LIMIT (64 * SKILL_WORDS)
-
-struct skill_set {
-    uint64_t word[SKILL_WORDS];
-};
 
 struct guard; /* guard.h */
 
@@ -377,28 +373,6 @@ static inline void timer_disarm(struct dispatch *d, uint32_t timer) {
     if (heap_contains(d->timer_nodes, timer)) {
         heap_remove(d->timer_nodes, &d->timers, timer);
     }
-}
-
-static inline bool set_has(const struct skill_set *set, uint32_t index) {
-    return (set->word[index / 64] >> (index % 64)) & 1u;
-}
-
-static inline void set_add(struct skill_set *set, uint32_t index) {
-    set->word[index / 64] |= UINT64_C(1) << (index % 64);
-}
-
-static inline void set_remove(struct skill_set *set, uint32_t index) {
-    set->word[index / 64] &= ~(UINT64_C(1) << (index % 64));
-}
-
-/* Whether `small` is part of `large`. */
-static inline bool set_within(const struct skill_set *small, const struct skill_set *large) {
-    uint64_t missing = 0;
-
-    for (uint32_t i = 0; i < SKILL_WORDS; i++) {
-        missing |= small->word[i] & ~large->word[i];
-    }
-    return missing == 0;
 }
 
 /* The record of a tracked step. */
