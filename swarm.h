@@ -441,7 +441,8 @@ typedef struct swarm_request {
     uint64_t ordinal;         /* the step's ordinal in its run */
     uint64_t argument;        /* the step's argument */
     uint64_t run_seed;        /* seed of the run, for backends that draw */
-    uint64_t now_ns;          /* time of the round that is being handed out */
+    uint64_t now_ns;          /* START, CANCEL: when the attempt was started, also if it is handed
+                                 out again after a resume; else the time of the last round */
     uint64_t timeout_ns;      /* START: the run timeout of this attempt, or SWARM_NEVER */
     uint32_t number;          /* attempt number of the step, from 1; a try that did not count keeps
                                  it: (run, ordinal, number, epoch) names each try */
@@ -1939,6 +1940,41 @@ SWARM_API swarm_status swarm_trace_profile(const swarm_trace *trace, uint32_t in
  * rounded down. INVALID: ok above runs, k of 0 or above runs, more than 1,000 runs. [pure] */
 SWARM_API swarm_status swarm_pass_rates(uint32_t runs, uint32_t ok, uint32_t k,
                                         uint64_t *out_any_ppm, uint64_t *out_all_ppm);
+/* ----------------------------------------------------------------------------------- resuming */
+
+/*
+ * RESUMING. The log is the checkpoint. A process that goes on where another one stopped sets up a
+ * new swarm by the same calls in the same order (backends, profiles, agents, permits, functions),
+ * opens no run, feeds the log, and drives on. Runs, plans, steps, answers and ends come from the
+ * log: find them by their keys. What has finished is not run again; attempts that were in flight
+ * are handed out again by the same (run key, ordinal, number, epoch), so that a backend may know
+ * them, or may begin them anew. Call steps are run again while the log is fed, on the caller's
+ * thread, as worker 0. Payloads and lent bytes are not in the log: a result has its numbers, digest
+ * and key, and a START has no payload until swarm_step_payload has given it one.
+ */
+
+/* What feeding is for. */
+enum {
+    SWARM_RESUME = 1, /* to go on */
+    SWARM_REPLAY = 2  /* to look: nothing is started afterwards */
+};
+
+/* Feeds the next bytes of a log, in pieces of any size. OK; after any other status only
+ * swarm_resume_end and swarm_free are of use. BUSY when the swarm has worked already; UNSUPPORTED
+ * without a log, or for something in it that can't be replayed; CORRUPT for damage that is not at
+ * the end; MISMATCH for another version or setup; FULL (log_bytes or another field that the text
+ * names); INVALID mode. Runs call steps: no other thread may be in a call. [owner] */
+SWARM_API swarm_status swarm_resume_feed(swarm *sw, uint32_t mode, const void *bytes, size_t size);
+
+/* Ends the feeding. *out_good_bytes (may be null) is how much of what was fed counts: cut the file
+ * there, the log goes on behind it. OK, also when nothing was fed; or what swarm_resume_feed said,
+ * or CORRUPT. INVALID the second time. [owner] */
+SWARM_API swarm_status swarm_resume_end(swarm *sw, uint64_t *out_good_bytes);
+
+/* Gives a step that has not ended its payload again, after a resume; borrowed as that of
+ * swarm_step_add. STALE; INVALID for a call step or a size without bytes. [owner] */
+SWARM_API swarm_status swarm_step_payload(swarm *sw, swarm_step step, const void *payload,
+                                          size_t payload_size);
 
 #ifdef __cplusplus
 }

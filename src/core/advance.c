@@ -95,13 +95,13 @@ static uint32_t *link_of(const swarm *sw, uint32_t item) {
                           : &sw->dispatch.attempts[index].arrived_next;
 }
 
-static uint32_t item_next(const swarm *sw, uint32_t item) {
+uint32_t swarm__item_next(const swarm *sw, uint32_t item) {
     return (item & ITEM_ATTEMPT) != 0
                ? *link_of(sw, item)
                : ATOMIC_LOAD(&sw->graph.pending[item & ~ITEM_POISONED], relaxed);
 }
 
-static void item_link(swarm *sw, uint32_t item, uint32_t next) {
+void swarm__item_link(swarm *sw, uint32_t item, uint32_t next) {
     if ((item & ITEM_ATTEMPT) != 0) {
         *link_of(sw, item) = next;
     } else {
@@ -117,19 +117,19 @@ static uint32_t merge(swarm *sw, uint32_t a, uint32_t b) {
         uint32_t item = from_b ? b : a;
 
         if (from_b) {
-            b = item_next(sw, b);
+            b = swarm__item_next(sw, b);
         } else {
-            a = item_next(sw, a);
+            a = swarm__item_next(sw, a);
         }
         if (last == NONE32) {
             first = item;
         } else {
-            item_link(sw, last, item);
+            swarm__item_link(sw, last, item);
         }
         last = item;
     }
     if (last != NONE32) {
-        item_link(sw, last, NONE32);
+        swarm__item_link(sw, last, NONE32);
     }
     return first;
 }
@@ -138,7 +138,7 @@ static uint32_t merge(swarm *sw, uint32_t a, uint32_t b) {
 static uint32_t sort(swarm *sw, uint32_t items) {
     uint32_t lists[SORT_LISTS], sorted = NONE32;
 
-    if (items == NONE32 || item_next(sw, items) == NONE32) {
+    if (items == NONE32 || swarm__item_next(sw, items) == NONE32) {
         return items; /* mostly one thing happens at a time */
     }
     for (uint32_t i = 0; i < SORT_LISTS; i++) {
@@ -147,8 +147,8 @@ static uint32_t sort(swarm *sw, uint32_t items) {
     while (items != NONE32) {
         uint32_t carry = items, i = 0;
 
-        items = item_next(sw, items);
-        item_link(sw, carry, NONE32);
+        items = swarm__item_next(sw, items);
+        swarm__item_link(sw, carry, NONE32);
         for (; i < SORT_LISTS - 1 && lists[i] != NONE32; i++) {
             carry = merge(sw, lists[i], carry);
             lists[i] = NONE32;
@@ -164,7 +164,7 @@ static uint32_t sort(swarm *sw, uint32_t items) {
 static uint32_t collect_attempts(swarm *sw, uint32_t list) {
     for (uint32_t index = mailbox_take(&sw->attempts_box); index != NONE32;
          index = mailbox_take(&sw->attempts_box)) {
-        item_link(sw, index | ITEM_ATTEMPT, list);
+        swarm__item_link(sw, index | ITEM_ATTEMPT, list);
         list = index | ITEM_ATTEMPT;
     }
     return list;
@@ -174,7 +174,7 @@ static uint32_t collect_pulses(swarm *sw, uint32_t list) {
     for (uint32_t index = mailbox_take(&sw->pulses_box); index != NONE32;
          index = mailbox_take(&sw->pulses_box)) {
         if (swarm__pulse_collected(sw, index)) {
-            item_link(sw, index | ITEM_PULSE, list);
+            swarm__item_link(sw, index | ITEM_PULSE, list);
             list = index | ITEM_PULSE;
         }
     }
@@ -184,7 +184,7 @@ static uint32_t collect_pulses(swarm *sw, uint32_t list) {
 static uint32_t collect_answers(swarm *sw, uint32_t list) {
     for (uint32_t index = mailbox_take(&sw->asks_box); index != NONE32;
          index = mailbox_take(&sw->asks_box)) {
-        item_link(sw, index | ITEM_ANSWER, list);
+        swarm__item_link(sw, index | ITEM_ANSWER, list);
         list = index | ITEM_ANSWER;
     }
     return list;
@@ -196,14 +196,14 @@ static uint32_t collect_commands(swarm *sw) {
     for (uint32_t index = mailbox_take(&sw->commands_box); index != NONE32;
          index = mailbox_take(&sw->commands_box)) {
         swarm__command_collected(sw, index);
-        item_link(sw, index | ITEM_COMMAND, list);
+        swarm__item_link(sw, index | ITEM_COMMAND, list);
         list = index | ITEM_COMMAND;
     }
     return list;
 }
 
 /* A slot that nobody refers to any more is recycled at once: nothing depends on when. */
-static uint32_t collect_slots(swarm *sw, uint32_t list) {
+uint32_t swarm__round_slots(swarm *sw, uint32_t list) {
     uint32_t what;
 
     for (uint32_t slot = swarm__graph_take_posted(&sw->graph, &what); slot != NONE32;
@@ -213,7 +213,7 @@ static uint32_t collect_slots(swarm *sw, uint32_t list) {
             continue;
         }
         slot |= what == GRAPH_POSTED_SPOILT ? ITEM_POISONED : 0;
-        item_link(sw, slot, list);
+        swarm__item_link(sw, slot, list);
         list = slot;
     }
     return list;
@@ -228,7 +228,7 @@ static void round_begin(swarm *sw, uint64_t now_ns) {
     (void)ATOMIC_AND(&sw->turn, ~TURN_PENDING, acquire);
     sw->round.commands = sort(sw, collect_commands(sw));
     list = collect_answers(sw, collect_pulses(sw, collect_attempts(sw, NONE32)));
-    sw->round.arrivals = sort(sw, collect_slots(sw, list));
+    sw->round.arrivals = sort(sw, swarm__round_slots(sw, swarm__replay_posts(sw, list)));
     sw->round.phase = ROUND_APPLY;
     sw->round.changed = false;
     sw->round.acted = false;
@@ -269,7 +269,7 @@ static bool attempt_arrival(swarm *sw, uint32_t item) {
         !swarm__effects_room(sw, sw->dispatch.attempts[index].effects)) {
         return false;
     }
-    sw->round.arrivals = item_next(sw, item);
+    sw->round.arrivals = swarm__item_next(sw, item);
     if (is_pulse(item)) {
         swarm__pulse_applied(sw, index);
     } else if (is_answer(item)) {
@@ -296,7 +296,7 @@ static bool arrival_one(swarm *sw) {
     if (plan == NULL && !call_room(sw, slot)) {
         return false;
     }
-    sw->round.arrivals = item_next(sw, item);
+    sw->round.arrivals = swarm__item_next(sw, item);
     log_call(sw, slot);
     if (graph_has(&sw->graph, slot, GRAPH_AGENT)) {
         swarm__woken_push(sw, slot, spoilt);
@@ -473,7 +473,7 @@ enum { DONE, NO_ROOM, THROUGH };
 static int operation(swarm *sw) {
     struct round *round = &sw->round;
 
-    if (has_work(sw) && swarm__setup_log(sw)) {
+    if (!sw->log.replaying && has_work(sw) && swarm__setup_log(sw)) {
         return DONE;
     }
     if (round->rivals != NONE32) {
@@ -492,7 +492,7 @@ static int operation(swarm *sw) {
         timer_one(sw);
     } else if (round->commands != NONE32) {
         swarm__command_one(sw);
-    } else if (swarm__scopes_collect(sw) || dispatch_one(sw)) {
+    } else if ((!sw->log.replaying && swarm__scopes_collect(sw)) || dispatch_one(sw)) {
         round->changed = true;
         return DONE;
     } else {
@@ -501,6 +501,22 @@ static int operation(swarm *sw) {
     round->changed = true;
     round->acted = true;
     return DONE;
+}
+
+bool swarm__round_operation(swarm *sw) {
+    return operation(sw) == DONE;
+}
+
+bool swarm__round_before_commands(const swarm *sw) {
+    const struct round *round = &sw->round;
+
+    return round->woken_first != NONE32 || round->sweep != NONE32 ||
+           round->losers_first != NONE32 || timer_is_due(sw);
+}
+
+void swarm__round_commands(swarm *sw) {
+    SWARM_ASSERT(sw->round.commands == NONE32);
+    sw->round.commands = sort(sw, collect_commands(sw));
 }
 
 /* A round that changed something is in the log, also when no event says what: a resume goes through

@@ -391,11 +391,27 @@ void swarm__attempt_answered(swarm *sw, uint32_t index) {
     }
 }
 
+/* Whether a backend has it. In a replay the log says so: nobody takes requests there. */
+static bool was_taken_of(swarm *sw, uint32_t index) {
+    struct attempt *attempt = &sw->dispatch.attempts[index];
+    uint64_t word = ATOMIC_LOAD(&attempt->word, relaxed);
+
+    if (!sw->log.replaying) {
+        return (uint32_t)word != ATTEMPT_QUEUED;
+    }
+    if (!swarm__replay_was_taken(sw)) {
+        return false;
+    }
+    swarm__replay_unqueue(&sw->dispatch, index);
+    ATOMIC_STORE(&attempt->word, attempt_word((uint32_t)(word >> 32), ATTEMPT_OPEN), relaxed);
+    return true;
+}
+
 /* One whose START nobody has taken is settled at once. */
 void swarm__attempt_fence(swarm *sw, uint32_t index, swarm_status reason) {
     struct dispatch *d = &sw->dispatch;
     struct attempt *attempt = &d->attempts[index];
-    bool was_taken = attempt_state(d, index) != ATTEMPT_QUEUED;
+    bool was_taken = was_taken_of(sw, index);
     uint64_t fields[4] = {attempt->number, attempt->epoch, (uint64_t)(-(int64_t)reason), was_taken};
 
     SWARM_ASSERT(attempt->tracked == NONE32);
@@ -541,7 +557,7 @@ static void request_common(const swarm *sw, uint32_t index, swarm_request *out) 
 
     *out = empty;
     out->attempt = attempt_handle(d, index);
-    out->now_ns = sw->now_ns;
+    out->now_ns = attempt->start_ns;
     out->run = run_handle(d, attempt->run);
     out->agent.id = (uint64_t)attempt->agent + 1;
     out->backend.id = (uint64_t)attempt->backend + 1;

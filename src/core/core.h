@@ -52,6 +52,7 @@
 #include "../dispatch/run.h"
 #include "../dispatch/skill.h"
 #include "../record/log.h"
+#include "resume.h"
 #include "structure.h"
 
 #define ROUND_EVENTS 8u
@@ -143,6 +144,7 @@ struct swarm {
     struct graph graph;
     struct dispatch dispatch;
     struct log log;
+    struct resume resume;
     struct round round;
     struct gauges gauges;
     struct log_stream *streams; /* a run's hash */
@@ -186,15 +188,6 @@ struct swarm {
     bool driving; /* in a drive: another one inside it is refused */
     uint64_t memory;
 };
-
-/* The record of a step of the plan, or null. */
-static inline struct tracked *plan_tracked(const swarm_plan *plan, uint32_t slot) {
-    struct graph *graph = plan->graph.graph;
-
-    return graph_has(graph, slot, GRAPH_TRACKED)
-               ? &plan->sw->dispatch.tracked[tracked_of(graph, slot)]
-               : NULL;
-}
 
 /* ---- turn.c */
 

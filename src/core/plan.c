@@ -200,6 +200,11 @@ static uint32_t demand_fill(swarm_plan *plan, const swarm_step_spec *spec) {
         swarm__demand_discard(d, demand);
         return NONE32;
     }
+    d->demands[demand].run = plan->run;
+    if (plan->sw->log.replaying && plan_is_of_owner(plan)) {
+        swarm__replay_demand(plan->sw, &d->demands[demand]);
+        return swarm__demand_intern(d, demand);
+    }
     d->demands[demand].agent = spec->agent.id == 0 ? NONE32 : (uint32_t)spec->agent.id - 1;
     swarm__demand_skills(d, demand, spec->skills, spec->skills_count);
     swarm__demand_seal(d, demand, plan->run);

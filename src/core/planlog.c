@@ -16,9 +16,6 @@
 #include "core.h"
 #include "guard.h"
 
-/* What a NEED is: field 0. */
-enum { NEED_PERMIT = 1, NEED_SKILL = 2 };
-
 /* The walk: to the log, or, when it only measures, to a sum. */
 struct plan_writer {
     const swarm_plan *plan;
@@ -106,8 +103,9 @@ static void put_options(struct plan_writer *writer, uint64_t ordinal, const stru
         return;
     }
     if (step->payload_size != 0) {
-        fields[7] = writer->measures ? SWARM_NEVER /* of any size */
-                                     : hash_bytes64(step->payload, step->payload_size);
+        fields[7] = writer->measures || step->payload == NULL /* in a replay: not there yet */
+                        ? swarm__replay_payload(writer->plan->sw)
+                        : hash_bytes64(step->payload, step->payload_size);
     }
     plan_put(writer, SWARM_EVENT_OPTIONS, ordinal, fields);
 }
@@ -133,7 +131,9 @@ static void put_step(struct plan_writer *writer, uint32_t slot) {
         fields[2] = step->argument;
         fields[5] = step->order_key;
     }
-    if (step != NULL) {
+    if (step == NULL) {
+        fields[7] = (kind_flags(kind) & GRAPH_RANGE) != 0 ? STEP_RANGE : STEP_PLAIN;
+    } else {
         fields[3] = step->key;
         fields[4] = step->priority;
         fields[6] = step->estimate_ns;

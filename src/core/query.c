@@ -112,6 +112,24 @@ swarm_status swarm_step_forget(swarm *sw, swarm_step step) {
     return SWARM_OK;
 }
 
+swarm_status swarm_step_payload(swarm *sw, swarm_step step, const void *payload,
+                                size_t payload_size) {
+    uint32_t slot;
+    swarm_status status = step_check(sw, step, &slot);
+    struct tracked *tracked;
+
+    if (status != SWARM_OK) {
+        return status;
+    }
+    if (!graph_has(&sw->graph, slot, GRAPH_AGENT) || (payload == NULL && payload_size != 0)) {
+        return SWARM_E_INVALID;
+    }
+    tracked = &sw->dispatch.tracked[tracked_of(&sw->graph, slot)];
+    tracked->payload = payload;
+    tracked->payload_size = payload_size;
+    return SWARM_OK;
+}
+
 swarm_status swarm_stats_get(swarm *sw, swarm_stats *out_stats) {
     const struct gauges *g;
 

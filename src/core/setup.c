@@ -404,7 +404,8 @@ swarm_status swarm_free(swarm *sw) {
     if (sw == NULL) {
         return SWARM_OK;
     }
-    if (!swarm__owned(sw) || attempts_open(&sw->dispatch) != 0 ||
+    if (!swarm__owned(sw) ||
+        (attempts_open(&sw->dispatch) != 0 && !swarm__resume_only_looked(sw)) ||
         (uint32_t)ATOMIC_LOAD(&sw->graph.active, acquire) != 0) {
         return SWARM_E_BUSY;
     }
@@ -480,7 +481,7 @@ swarm_profile swarm_profile_add(swarm *sw, const swarm_profile_spec *spec) {
 
 /* Who waits for this agent or for those of its profile looks again: it may be new, or may never
  * come. So does who waits for held backends: the agent may have another one. */
-static void agents_changed(struct dispatch *d, uint32_t agent) {
+void swarm__agents_changed(struct dispatch *d, uint32_t agent) {
     swarm__demand_wake_agent(d, d->agents[agent].profile, agent);
     swarm__demand_wake(d, WAIT_BACKEND);
 }
@@ -501,7 +502,7 @@ swarm_agent swarm_agent_add(swarm *sw, swarm_profile profile, uint32_t count) {
     if (index == NONE32) {
         setup_failed(sw, &error);
     } else {
-        agents_changed(&sw->dispatch, index);
+        swarm__agents_changed(&sw->dispatch, index);
         id.id = (uint64_t)index + 1;
     }
     return id;
@@ -516,7 +517,7 @@ swarm_status swarm_agent_withdraw(swarm *sw, swarm_agent agent) {
     }
     sw->logged.withdrawals += !sw->dispatch.agents[agent.id - 1].withdrawn;
     swarm__agent_withdraw(&sw->dispatch, (uint32_t)agent.id - 1);
-    agents_changed(&sw->dispatch, (uint32_t)agent.id - 1);
+    swarm__agents_changed(&sw->dispatch, (uint32_t)agent.id - 1);
     return SWARM_OK;
 }
 

@@ -92,3 +92,85 @@ bool swarm__setup_log(swarm *sw) {
     }
     return true;
 }
+
+/* ---- and again, from a log: what the caller has set up comes into service where the log says */
+
+static bool agents_again(swarm *sw, const swarm_event *event) {
+    struct dispatch *d = &sw->dispatch;
+    uint32_t first = ATOMIC_LOAD(&d->agents_count, relaxed);
+    uint64_t profile = event->field[2], count = event->field[3];
+    swarm_error error;
+
+    if (event->field[1] != (uint64_t)first + 1 || profile == 0 || profile > d->profiles_count ||
+        count == 0 || count > sw->config.agents_max - first) {
+        return false;
+    }
+    for (uint64_t i = first; i < first + count && i < sw->resume.agents; i++) {
+        if (d->agents[i].profile != profile - 1) {
+            return false;
+        }
+    }
+    (void)swarm__agent_add(d, (uint32_t)profile - 1, (uint32_t)count, &error);
+    sw->logged.agents = first + (uint32_t)count;
+    swarm__agents_changed(d, first);
+    return true;
+}
+
+static bool withdrawn_again(swarm *sw, uint64_t id) {
+    struct dispatch *d = &sw->dispatch;
+
+    if (!agent_exists(d, id) || d->agents[id - 1].withdrawn) {
+        return false;
+    }
+    swarm__agent_withdraw(d, (uint32_t)id - 1);
+    d->agents[id - 1].withdrawn_logged = true;
+    swarm__agents_changed(d, (uint32_t)id - 1);
+    return true;
+}
+
+static bool profile_again(swarm *sw, const swarm_event *event) {
+    struct dispatch *d = &sw->dispatch;
+    const struct profile *profile = &d->profiles[d->profiles_count];
+
+    if (event->field[1] != (uint64_t)d->profiles_count + 1 ||
+        d->profiles_count == sw->resume.profiles || profile->name != event->field[2] ||
+        profile_digest(d, profile) != event->field[3]) {
+        return false;
+    }
+    d->profiles_count++;
+    d->profiles_version++;
+    sw->logged.profiles++;
+    return true;
+}
+
+static bool setup_again(swarm *sw, const swarm_event *event) {
+    const struct dispatch *d = &sw->dispatch;
+    uint64_t id = event->field[1];
+
+    switch (event->field[0]) {
+    case SETUP_BACKEND:
+        return id == ++sw->logged.backends && id <= d->backends_count &&
+               d->backends[id - 1].name == event->field[2];
+    case SETUP_PROFILE:
+        return profile_again(sw, event);
+    case SETUP_AGENTS:
+        return agents_again(sw, event);
+    case SETUP_WITHDRAWN:
+        return withdrawn_again(sw, id);
+    case SETUP_PERMIT:
+        return id == ++sw->logged.permits && permit_exists(d, id) &&
+               d->permits[id - 1].name == event->field[2] &&
+               d->permits[id - 1].capacity == event->field[3];
+    default:
+        return false;
+    }
+}
+
+void swarm__replay_setup(swarm *sw, const swarm_event *event) {
+    if (setup_again(sw, event)) {
+        swarm__replay_accept(sw, event);
+    } else {
+        swarm__resume_fail(sw, SWARM_E_MISMATCH,
+                           "resume: backends, profiles, agents or permits were set up otherwise");
+    }
+}

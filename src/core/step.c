@@ -483,13 +483,17 @@ static void scope_empty(swarm *sw, uint32_t index) {
     sw->scopes_free = index;
 }
 
-/* Deals with the scopes that became empty, runs in the order of their slots, since workers find
- * them in any order. One run an operation; false when there is none. */
-bool swarm__scopes_collect(swarm *sw) {
+void swarm__scopes_take(swarm *sw) {
     for (uint32_t scope = swarm__graph_take_quiet(&sw->graph); scope != NONE32;
          scope = swarm__graph_take_quiet(&sw->graph)) {
         scope_empty(sw, scope);
     }
+}
+
+/* Deals with the scopes that became empty, runs in the order of their slots, since workers find
+ * them in any order. One run an operation; false when there is none. */
+bool swarm__scopes_collect(swarm *sw) {
+    swarm__scopes_take(sw);
     for (uint32_t i = 0; sw->round.runs_quiet && i < sw->config.runs_max; i++) {
         if (sw->dispatch.runs[i].quiet) {
             sw->dispatch.runs[i].quiet = false;

@@ -35,6 +35,8 @@ void swarm__log_start(struct log *log, uint64_t bytes) {
     log->events = 0;
     log->pending = 0;
     log->taken = 0;
+    log->expect = log->expect_end = NULL;
+    log->replaying = log->differs = false;
     hash128_init(&log->hash, SWARM_TRACE_VERSION);
 }
 
@@ -69,6 +71,10 @@ void swarm__log_flush(struct log *log) {
 bool swarm__log_close(struct log *log) {
     unsigned char *record;
 
+    if (log->replaying) {
+        return true;
+    }
+
     if (!log->enabled || log->used <= LOG_HEADER) {
         log->used = 0; /* no events, no frame: a round in which nothing happened leaves no trace */
         return true;
@@ -95,7 +101,7 @@ bool swarm__log_close(struct log *log) {
 }
 
 bool swarm__log_reserve(struct log *log, uint64_t now_ns, uint32_t events) {
-    if (!log->enabled) {
+    if (!log->enabled || log->replaying) {
         return true;
     }
     SWARM_ASSERT(events * LOG_EVENT_MAX <= log->capacity - LOG_HEADER);
@@ -119,7 +125,7 @@ bool swarm__log_reserve_bytes(struct log *log, uint64_t now_ns, uint64_t bytes, 
     uint64_t frame = log->capacity, payload, frames, room;
 
     *out_never = false;
-    if (!log->enabled) {
+    if (!log->enabled || log->replaying) {
         return true;
     }
     payload = frame - LOG_HEADER - LOG_EVENT_MAX; /* the last event may not fit */
@@ -180,10 +186,38 @@ static unsigned char *put_event(unsigned char *at, const struct log_head *head,
     return at;
 }
 
+/* What is decided again must be what was decided then: the same bytes. */
+static void expect_event(struct log *log, struct log_stream *stream, const struct log_head *head,
+                         const uint64_t *fields) {
+    unsigned char event[LOG_EVENT_MAX], now[8];
+    size_t size = (size_t)(put_event(event, head, fields) - event);
+
+    if (log->differs || (size_t)(log->expect_end - log->expect) < size ||
+        memcmp(log->expect, event, size) != 0) {
+        log->differs = true;
+        return;
+    }
+    log->expect += size;
+    log->events++;
+    if (stream == NULL) {
+        return;
+    }
+    if (stream->now_ns != log->now_ns) {
+        stream->now_ns = log->now_ns;
+        put64(now, log->now_ns);
+        hash128_add(&stream->hash, now, sizeof now);
+    }
+    hash128_add(&stream->hash, event, size);
+}
+
 void swarm__log_event(struct log *log, struct log_stream *stream, const struct log_head *head,
                       const uint64_t *fields) {
     SWARM_ASSERT(log->enabled);
     SWARM_ASSERT(head->count <= LOG_FIELDS_MAX);
+    if (log->replaying) {
+        expect_event(log, stream, head, fields);
+        return;
+    }
     if (log->capacity - log->used < LOG_EVENT_MAX) { /* only while a plan is written: reserved */
         bool closed = swarm__log_close(log) && swarm__log_reserve(log, log->now_ns, 1);
 

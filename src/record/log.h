@@ -59,7 +59,10 @@ struct log {
     uint64_t pending; /* bytes in closed frames that are not acknowledged */
     uint64_t taken;   /* of these, bytes that were read out */
     struct hash128 hash;
+    const unsigned char *expect, *expect_end; /* of a log that is being replayed: what comes next */
     bool enabled;
+    bool replaying; /* events are compared with what is expected, and not written */
+    bool differs;   /* one was another one */
 };
 
 /* Takes the memory: nothing when bytes is SWARM_NEVER. */
@@ -73,7 +76,8 @@ bool swarm__log_reserve_bytes(struct log *log, uint64_t now_ns, uint64_t bytes, 
 
 /* The bytes of an event. */
 uint32_t swarm__log_event_size(const struct log_head *head, const uint64_t *fields);
-/* Writes an event of the reserved time; a stream of null is for events of no run. */
+/* Writes an event of the reserved time, or, in a replay, compares it with what is expected. A
+ * stream of null is for events of no run. */
 void swarm__log_event(struct log *log, struct log_stream *stream, const struct log_head *head,
                       const uint64_t *fields);
 
