@@ -83,16 +83,22 @@ static inline uint32_t utf8_encode(uint32_t code, uint8_t *out) {
     return 4;
 }
 
-/* Eight bytes none of which ends a run of ordinary ASCII in a JSON string. The classic test for a
- * zero byte (Mycroft 1987), which may err only towards "special". */
-static inline bool plain_word(const uint8_t *at) {
+/* How many of the next eight bytes, from the first, stand for themselves in a JSON string and are
+ * ASCII. The classic test for a zero byte (Mycroft 1987): a byte's top bit says "special"; it may
+ * err only above one that is. */
+static inline uint32_t plain_eight(const uint8_t *at) {
     const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
-    uint64_t word, quote, slash;
+    uint64_t word = at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24 |
+                    (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 | (uint64_t)at[6] << 48 |
+                    (uint64_t)at[7] << 56; /* one load where bytes lie so */
+    uint64_t quote = word ^ (ones * 0x22), slash = word ^ (ones * 0x5C);
+    uint64_t found = (word | (word - ones * 0x20) | (quote - ones) | (slash - ones)) & tops;
 
-    memcpy(&word, at, sizeof word);
-    quote = word ^ (ones * 0x22);
-    slash = word ^ (ones * 0x5C);
-    return ((word | (word - ones * 0x20) | (quote - ones) | (slash - ones)) & tops) == 0;
+    if (found == 0) {
+        return 8;
+    }
+    /* Below the lowest bit found lie a lowest bit of each plain byte, and of the special one. */
+    return (uint32_t)(((((found & (0 - found)) - 1) & ones) * ones) >> 56) - 1;
 }
 
 /* Whether this byte stands for itself in a JSON string, as one character. */
@@ -105,11 +111,13 @@ static inline const uint8_t *plain_run(const uint8_t *at, const uint8_t *end) {
     uint32_t size = 1;
 
     while (at < end && size != 0) {
-        if (end - at >= 8 && plain_word(at)) {
-            at += 8;
-        } else {
-            size = is_plain(*at) ? 1 : *at >= 0x80 ? utf8_whole(at, end) : 0;
+        size = end - at >= 8 ? plain_eight(at) : is_plain(*at) ? 1 : 0;
+        at += size;
+        if (size < 8 && at < end && *at >= 0x80) {
+            size = utf8_whole(at, end);
             at += size;
+        } else if (size != 8 && end - at >= 8) {
+            size = 0; /* stopped by something special */
         }
     }
     return at;

@@ -509,8 +509,7 @@ size_t swarm_http_json_next(swarm_http_json *json, const void *bytes, size_t siz
                             swarm_http_token *out_token) {
     const uint8_t *at = bytes, *end = at + size;
 
-    memset(out_token, 0, sizeof *out_token);
-    out_token->bytes = "";
+    *out_token = (swarm_http_token){.bytes = ""};
     if (json->state == BROKEN) {
         break_off(json, out_token, json->problem);
         return 0;

@@ -84,9 +84,15 @@ static inline void sse_name(struct sse *sse, uint8_t byte) {
 
 /* Bytes of the line before its end, or of the feed, or of the window. */
 static inline size_t sse_run(const uint8_t *at, const uint8_t *end) {
-    size_t size = (size_t)(end - at);
+    size_t size = (size_t)(end - at), i = 0;
     const uint8_t *found;
 
+    if (size < 8) { /* drips: two calls would cost more than the bytes */
+        while (i < size && !is_line_end(at[i])) {
+            i++;
+        }
+        return i;
+    }
     size = size > SSE_WINDOW ? SSE_WINDOW : size;
     found = memchr(at, '\n', size);
     size = found != NULL ? (size_t)(found - at) : size;

@@ -536,30 +536,46 @@ static size_t draining(swarm_http_wire *wire, const uint8_t *bytes, size_t size,
     return used;
 }
 
+/* One step of the phase at hand; returns the bytes consumed. */
+static size_t wire_step(swarm_http_wire *wire, const uint8_t *bytes, size_t size,
+                        swarm_http_event *event) {
+    switch (wire->phase) {
+    case PHASE_BODY:
+        if (wire->dialect.pending != 0 && swarm__http_document_pending(&wire->dialect, event)) {
+            return 0;
+        }
+        return reading(wire, bytes, size, event);
+    case PHASE_HEAD:
+        return reading(wire, bytes, size, event);
+    case PHASE_ENDING:
+        ending(wire, event);
+        return 0;
+    case PHASE_DRAIN:
+        return draining(wire, bytes, size, event);
+    default:
+        if (size != 0) {
+            event->kind = SWARM_HTTP_CLOSE; /* nothing was asked */
+            wire->phase = PHASE_CLOSED;
+        }
+        return size;
+    }
+}
+
 size_t swarm_http_wire_input(swarm_http_wire *wire, const void *bytes, size_t size,
                              swarm_http_event *out_event) {
     const uint8_t *at = bytes != NULL ? bytes : (const uint8_t *)"";
-    size_t used = 0, before = 1;
-    uint32_t phase = PHASE_CLOSED;
+    size_t used = 0;
+    uint32_t phase;
+    bool more = true;
 
-    memset(out_event, 0, sizeof *out_event);
-    while (out_event->kind == SWARM_HTTP_NONE && wire->phase != PHASE_CLOSED &&
-           (used < size || used != before || phase != wire->phase)) {
-        before = used;
+    *out_event = (swarm_http_event){.kind = SWARM_HTTP_NONE};
+    while (more && wire->phase != PHASE_CLOSED) {
         phase = wire->phase;
-        if (phase == PHASE_BODY && swarm__http_document_pending(&wire->dialect, out_event)) {
-            break;
-        }
-        if (phase == PHASE_HEAD || phase == PHASE_BODY) {
-            used += reading(wire, at + used, size - used, out_event);
-        } else if (phase == PHASE_ENDING) {
-            ending(wire, out_event);
-        } else if (phase == PHASE_DRAIN) {
-            used += draining(wire, at + used, size - used, out_event);
-        } else if (phase == PHASE_IDLE && used < size) {
-            out_event->kind = SWARM_HTTP_CLOSE; /* nothing was asked */
-            wire->phase = PHASE_CLOSED;
-        }
+        used += wire_step(wire, at + used, size - used, out_event);
+        /* Without bytes only what waits to be said, or the end of the body, can bring an event. */
+        more = out_event->kind == SWARM_HTTP_NONE &&
+               (used < size || phase != wire->phase || wire->dialect.pending != 0 ||
+                wire->response.state == RESPONSE_ENDING);
     }
     return wire->phase == PHASE_CLOSED ? size : used;
 }
