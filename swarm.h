@@ -1935,6 +1935,41 @@ SWARM_API swarm_status swarm_trace_agent(const swarm_trace *trace, uint32_t inde
 SWARM_API swarm_status swarm_trace_profile(const swarm_trace *trace, uint32_t index,
                                            swarm_agent_metrics *out_metrics);
 
+/* Kinds of picture. */
+enum {
+    SWARM_PICTURE_TEXT = 1,   /* a screen of text */
+    SWARM_PICTURE_CHROME = 2, /* Chrome trace JSON, for ui.perfetto.dev: a lane an agent slot, flows
+                                  for edges, counters */
+    SWARM_PICTURE_OTLP = 3,   /* OpenTelemetry spans (OTLP/JSON), with the names of the semantic
+                                  conventions for generative AI */
+    SWARM_PICTURE_DOT = 4,    /* the graph, for Graphviz */
+    SWARM_PICTURE_MERMAID = 5, /* the graph, for Mermaid */
+    SWARM_PICTURE_HTML = 6     /* a page of its own, which fetches nothing */
+};
+
+/* How a picture is written. Names are the caller's: the log has none. They are escaped; a null one
+ * shows the number alone. */
+typedef struct swarm_picture_spec {
+    /* Gets the text in pieces; false stops. */
+    bool (*write)(void *context, const void *bytes, size_t size);
+    void *write_context; /* first argument of write */
+    /* A name for a step; null, or returning null: none. UTF-8, used at once. */
+    const char *(*step_name)(void *context, uint64_t ordinal);
+    /* The same for an agent, by id. */
+    const char *(*agent_name)(void *context, uint64_t agent);
+    void *name_context; /* first argument of the two */
+    const char *title;  /* HTML: the heading; default "swarm run" */
+    uint64_t epoch_ns;  /* OTLP: added to each time: ns from 1970 to the origin of `now` */
+    uint32_t kind;      /* SWARM_PICTURE_* */
+    uint32_t nodes_max; /* DOT, MERMAID: a larger graph is drawn by agents, then by plans; default
+                           400, at most 2,000 */
+} swarm_picture_spec;
+
+/* Writes a picture of a run; the same trace gives the same bytes. One call at a time for a trace.
+ * INVALID; AGAIN: the writer refused; TOO_BIG: the graph cannot be drawn within nodes_max, or
+ * Mermaid's 500 edges and 50,000 characters, and nothing was written. [pure] */
+SWARM_API swarm_status swarm_trace_write(const swarm_trace *trace, const swarm_picture_spec *spec);
+
 /* Over `runs` runs of which `ok` went well: in *out_any_ppm the chance that of k of them, drawn
  * without replacement, some went well (pass@k), in *out_all_ppm that all did (pass^k); exact,
  * rounded down. INVALID: ok above runs, k of 0 or above runs, more than 1,000 runs. [pure] */

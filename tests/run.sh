@@ -26,7 +26,8 @@ esac
 
 missing_packages() {
     for pair in meson:meson ninja:ninja-build pkg-config:pkg-config gcc:gcc g++:g++ clang:clang \
-        python3:python3 objcopy:binutils tcc:tcc clang-format:clang-format; do
+        python3:python3 dot:graphviz chromium:chromium objcopy:binutils tcc:tcc \
+        clang-format:clang-format; do
         command -v "${pair%%:*}" >/dev/null 2>&1 || printf '%s ' "${pair#*:}"
     done
     pkg-config --exists benchmark 2>/dev/null || printf 'libbenchmark-dev '

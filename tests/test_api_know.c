@@ -154,6 +154,14 @@ REFUSES(swarm_trace_agent, "null trace", SWARM_E_INVALID,
 REFUSES(swarm_trace_profile, "null trace", SWARM_E_INVALID,
         swarm_trace_profile(NULL, 0, &(swarm_agent_metrics){.agent = 0}));
 
+static bool write_all(void *context, const void *bytes, size_t size) {
+    return context == NULL && bytes != NULL && size != 0;
+}
+
+REFUSES(swarm_trace_write, "null trace", SWARM_E_INVALID,
+        swarm_trace_write(NULL, &(swarm_picture_spec){.write = write_all, .kind = 1}));
+REFUSES(swarm_trace_write, "null spec", SWARM_E_INVALID, swarm_trace_write(NULL, NULL));
+
 static swarm_status pass_of(uint32_t runs, uint32_t ok, uint32_t k) {
     uint64_t any = 7, all = 7;
     swarm_status status = swarm_pass_rates(runs, ok, k, &any, &all);

@@ -13,7 +13,7 @@
 #include "../src/base/crc32.h"
 #include "../swarm.h"
 
-#define LOGS_MAX (1u << 17)
+#define LOGS_MAX (1u << 19)
 
 struct test_log {
     unsigned char bytes[LOGS_MAX];

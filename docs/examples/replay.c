@@ -20,6 +20,7 @@
  */
 #include <unistd.h>
 
+#include "replay_picture.h"
 #include "replay_report.h"
 
 enum {
@@ -33,6 +34,7 @@ enum {
 struct settings {
     struct run_options run;
     const char *log_path; /* null: none */
+    struct picture_paths pictures;
     char **paths;
     int path_count;
     bool json;
@@ -54,7 +56,8 @@ struct replay {
 
 static const char usage_text[] =
     "usage: replay [--agents P] [--policy NAME] [--seed S] [--workers W] [--sessions N]\n"
-    "              [--requests K] [--think-cap-ms C] [--json] [--log FILE] [INPUT]...\n"
+    "              [--requests K] [--think-cap-ms C] [--json] [--log FILE]\n"
+    "              [--trace FILE] [--otlp FILE] [--dot FILE] [--html FILE] [INPUT]...\n"
     "\n"
     "Without INPUT: the built-in run, 300 agents and 4,000 steps.\n"
     "INPUT: .dag .stg .rcp .het, a fleet of sessions, or a collection of plans.\n"
@@ -70,7 +73,11 @@ static const char usage_text[] =
     "  --requests K      sessions: requests of each (14)\n"
     "  --think-cap-ms C  sessions: longest think time (10000)\n"
     "  --json            one JSON object a line a run\n"
-    "  --log FILE        write the event log; for a single run\n"
+    "  --log FILE        write the event log; for a single run, as the next four\n"
+    "  --trace FILE      write it for ui.perfetto.dev\n"
+    "  --otlp FILE       write it as OpenTelemetry spans\n"
+    "  --dot FILE        write its graph for Graphviz\n"
+    "  --html FILE       write a page that shows it\n"
     "Exit: 0; 1 if an input was bad; 2 for wrong usage.\n";
 
 static int fail_usage(const char *what, const char *which) {
@@ -110,6 +117,31 @@ static bool set_policy(struct settings *settings, const char *text) {
     return false;
 }
 
+/* --trace and its kind. */
+static bool set_picture(struct settings *settings, const char *name, const char *value,
+                        bool *out_known) {
+    static const char *const names[PICTURES] = {[SWARM_PICTURE_CHROME] = "--trace",
+                                                [SWARM_PICTURE_OTLP] = "--otlp",
+                                                [SWARM_PICTURE_DOT] = "--dot",
+                                                [SWARM_PICTURE_HTML] = "--html"};
+    *out_known = false;
+    for (uint32_t kind = 0; kind < PICTURES && !*out_known; ++kind) {
+        if (names[kind] != NULL && strcmp(name, names[kind]) == 0) {
+            settings->pictures.path[kind] = value;
+            *out_known = true;
+        }
+    }
+    return *out_known && value != NULL;
+}
+
+static bool wants_pictures(const struct settings *settings) {
+    bool wants = false;
+    for (uint32_t kind = 0; kind < PICTURES; ++kind) {
+        wants = wants || settings->pictures.path[kind] != NULL;
+    }
+    return wants;
+}
+
 /* An option that takes a value. *out_known is false when there is none of this name. */
 static bool set_value(struct settings *settings, const char *name, const char *value,
                       bool *out_known) {
@@ -135,8 +167,7 @@ static bool set_value(struct settings *settings, const char *name, const char *v
         settings->log_path = value;
         return value != NULL;
     }
-    *out_known = false;
-    return false;
+    return set_picture(settings, name, value, out_known);
 }
 
 /* Options may stand anywhere, up to "--"; what is left are paths. */
@@ -211,6 +242,13 @@ static void report(struct replay *replay, struct run_result *result, const struc
     if (good && replay->settings->log_path != NULL) {
         replay->log_failed = !write_log(&replay->engine.log, replay->settings->log_path);
     }
+    if (good && wants_pictures(replay->settings)) {
+        struct picture_names names = {trace, replay->settings->path_count == 0};
+        const char *title = names.roles ? "300 agents, 4,000 steps" : result->input;
+        replay->log_failed =
+            !write_pictures(&replay->engine.log, &replay->settings->pictures, &names, title) ||
+            replay->log_failed;
+    }
 }
 
 /* ---- The two main jobs ------------------------------------------------------------------- */
@@ -281,9 +319,9 @@ static int check_usage(const struct settings *settings, const struct input *inpu
             return fail_usage("not a policy for ", settings->paths[i]);
         }
     }
-    if (settings->log_path != NULL &&
+    if ((settings->log_path != NULL || wants_pictures(settings)) &&
         (settings->path_count > 1 || (settings->path_count == 1 && has_many_runs(inputs)))) {
-        return fail_usage("more than one run, so no --log ", settings->log_path);
+        return fail_usage("more than one run, so no --log and no picture of ", settings->paths[0]);
     }
     return EXIT_GOOD;
 }
