@@ -1038,7 +1038,8 @@ enum {
  * digests, equal values. Decided in the round in which a class has the quorum or none can reach it
  * any more; what is still in flight is cancelled in that round, billed and never counted. The
  * result is that of the earliest attempt of the class. Attempts that fail, or for which there is no
- * agent, count against `count`; they are not tried again. A count of 1 is a plain step.
+ * agent, count against `count`; they are not tried again. A count of 1 is a plain step. A step with
+ * `state` can't be put to the vote: ballots write nothing.
  */
 typedef struct swarm_vote_spec {
     uint32_t count;     /* 1 to 16 */

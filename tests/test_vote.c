@@ -317,6 +317,18 @@ TEST(absurd_votes_are_refused_when_the_step_is_added) {
     rig_free(rig);
 }
 
+TEST(ballots_write_no_state) {
+    const swarm_vote_spec vote = {.count = 3, .quorum = 2};
+    const swarm_state_spec state = {0};
+    struct rig *rig = rig_new(NULL, 1);
+    swarm_run run;
+    swarm_plan *plan = rig_plan(rig, NULL, &run);
+
+    CHECK_EQ(swarm_step_add(plan, &(swarm_step_spec){.vote = &vote, .state = &state}).id, 0);
+    CHECK_EQ(swarm_plan_commit(plan, NULL), SWARM_E_INVALID);
+    rig_free(rig);
+}
+
 /* Stopping early never changes the result: against counting all ballots at the end. */
 TEST(an_early_decision_is_the_one_that_all_ballots_would_make) {
     for (uint32_t round = 0; round < 20000; round++) {

@@ -96,6 +96,9 @@ static const char *vote_fault(const swarm_step_spec *step) {
         spec->tie_break > SWARM_TIE_BEST || spec->flags > SWARM_VOTE_ALL) {
         return "vote: unknown distinct, tie_break or flags";
     }
+    if (step->state != NULL) {
+        return "vote: ballots write no state; let a step that reads the result do it";
+    }
     return step->hedge != NULL || step->retry.attempts_max > 1
                ? "vote: a vote has neither hedge nor retry"
                : NULL;
