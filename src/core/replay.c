@@ -527,7 +527,8 @@ static bool replay_arrival(swarm *sw, const swarm_event *event) {
 static bool is_unsupported(uint32_t kind) {
     return kind == SWARM_EVENT_PROGRESS || kind == SWARM_EVENT_ANSWER ||
            kind == SWARM_EVENT_BUDGET || kind == SWARM_EVENT_BUDGET_LIMIT ||
-           kind == SWARM_EVENT_BUDGET_CLOSE;
+           kind == SWARM_EVENT_BUDGET_CLOSE || kind == SWARM_EVENT_PUT ||
+           kind == SWARM_EVENT_NOTE || kind == SWARM_EVENT_STATE_BRANCH;
 }
 
 /* Whether all is at hand that the event's operation will write. */
