@@ -44,12 +44,14 @@ Config = struct("swarm_config", """
     u32: version flags workers_max runs_max steps_max edges_max tracked_max delays_max inputs_max
     u32: agents_max profiles_max skills_max permits_max demands_max backends_max functions_max
     u32: inflight_max scopes_max plans_max ranges_max deque_size spin commands_max guards_max
-    u32: asks_max shapes_max reserved_2 budgets_max charges_max reserved""")
+    u32: asks_max shapes_max tenants_max budgets_max charges_max states_max accesses_max effects_max
+    u32: branches_max reserved""")
 Profile = struct("swarm_profile_spec", """
     text: name
     pointer: skills
     swarm_step: backend
     u32: skills_count inflight_max cost reserved
+    u64: notebook_tokens_max conclusion_bytes_max
     pointer: price""")
 Retry = struct("swarm_retry", """
     u64: backoff_ns backoff_max_ns
@@ -143,7 +145,6 @@ def check_layouts(folder):
     compile_c(["-o", os.path.join(folder, "layout"), source])
     found = subprocess.check_output([os.path.join(folder, "layout")], text=True).split("\n")
     assert found[:-1] == wanted, [pair for pair in zip(found, wanted) if pair[0] != pair[1]]
-    return len(wanted)
 
 
 def compile_c(arguments):
@@ -216,7 +217,8 @@ def fill(library, sw, run, total):
 def main():
     """Builds the library where none is given, and runs the fleet."""
     with tempfile.TemporaryDirectory() as folder:
-        print(check_layouts(folder), "sizes and offsets agree")
+        check_layouts(folder)
+        print("sizes and offsets agree")
         path = sys.argv[1] if len(sys.argv) > 1 else os.path.join(folder, "libswarm.so")
         if len(sys.argv) < 2:
             compile_c(["-shared", "-fPIC", "-O1", "-pthread", "-o", path, "src/all.c",
