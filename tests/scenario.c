@@ -13,6 +13,7 @@
 
 #include "scenario_fleet.h"
 #include "scenario_order.h"
+#include "scenario_stall.h"
 #include "scenario_tree.h"
 
 enum { EXIT_GOOD = 0, EXIT_BAD = 1, EXIT_USAGE = 2 };
@@ -29,6 +30,7 @@ static const struct entry entries[] = {
     {"cancel", play_cancel, false, "a tree of 1,010,101 steps, cancelled at its root"},
     {"critical_path", play_critical_path, false, "4,000 steps in uneven chains on 48 agents"},
     {"dataflow", play_dataflow, false, "300 chains of 13 steps on 64 agents, against barriers"},
+    {"join", play_join, false, "300 steps of which some hang: all of them, or 95 of 100"},
 };
 
 #define ENTRIES (sizeof entries / sizeof entries[0])
