@@ -27,10 +27,11 @@ esac
 missing_packages() {
     for pair in meson:meson ninja:ninja-build pkg-config:pkg-config gcc:gcc g++:g++ clang:clang \
         python3:python3 dot:graphviz chromium:chromium objcopy:binutils tcc:tcc \
-        clang-format:clang-format; do
+        clang-format:clang-format spin:spin; do
         command -v "${pair%%:*}" >/dev/null 2>&1 || printf '%s ' "${pair#*:}"
     done
     pkg-config --exists benchmark 2>/dev/null || printf 'libbenchmark-dev '
+    [ -e /usr/include/relacy/relacy.hpp ] || printf 'relacy-dev '
     printf 'int main(void){return 0;}' |
         clang -fsanitize=address -x c - -o "$scratch/probe" 2>/dev/null ||
         printf 'libclang-rt-14-dev '
@@ -118,6 +119,7 @@ checked='--suite unit --suite sim --suite examples'
 [ "$mode" = long ] && normal= &&
     checked='--no-suite tidy --no-suite header --no-suite consume'
 
+[ "$mode" = quick ] && normal="$normal --no-suite mutants"
 stage gcc build gcc "$werror" "$normal"
 if [ "$mode" != quick ]; then
     sanitize='-Dwerror=false -Db_lundef=false -Db_sanitize='

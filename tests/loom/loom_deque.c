@@ -157,17 +157,6 @@ static void hint_run(uint32_t thread) {
     }
 }
 
-/* A hint that a thief takes: an older top with a newer bottom shows too many, never too few. */
-static void hint_late_run(uint32_t thread) {
-    if (thread == 2) {
-        uint64_t top = ATOMIC_LOAD(&deque.top, acquire);
-
-        LOOM_CHECK(deque_count(top, ATOMIC_LOAD(&deque.bottom, relaxed)) >= 0);
-    } else {
-        hint_run(thread);
-    }
-}
-
 #define SHAPE(shape, capacity, thieves, bound, most, executions)                                   \
     {                                                                                              \
         .name = "deque_" #shape "_" #capacity, .setup = shape, .run = run, .check = drain,         \
@@ -201,14 +190,6 @@ static const struct loom_client clients[] = {
     {.name = "deque_hint",
      .setup = hint,
      .run = hint_run,
-     .check = drain,
-     .threads = 3,
-     .size = 4,
-     .preemptions = 3,
-     .random = 100000},
-    {.name = "deque_hint_late",
-     .setup = hint,
-     .run = hint_late_run,
      .check = drain,
      .threads = 3,
      .size = 4,

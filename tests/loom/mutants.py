@@ -38,14 +38,21 @@ FILES = {
     "src/graph/step.c": ["graph"],
     "src/graph/range.c": ["graph"],
     "src/graph/plan.c": ["graph"],
+    "src/core/turn.c": ["core"],
+    "src/core/attempt.c": ["core"],
+    "src/core/cancel.c": ["core"],
+    "src/core/drive.c": ["core"],
 }
 # Of these only orders, fences and changes are judged here: what they compute is the unit tests'.
-ORDERS_ONLY = ("link.c", "worker.c", "step.c", "range.c", "plan.c", "worker.h")
+ORDERS_ONLY = ("link.c", "worker.c", "step.c", "range.c", "plan.c", "worker.h", "attempt.c",
+               "cancel.c", "drive.c", "turn.c")
 # Functions that no client needs: invariants, and what is called before any thread exists.
 SKIPPED = re.compile(r"_invariant$|_init$")
+# Functions of one owner: only their orders are judged here.
+OWNED = re.compile(r"^space_(claim|span|gap)")
 
-COMPILE = ["gcc", "-std=c11", "-O1", "-w", "-DSWARM_ASSERTS=1", "-fsanitize=thread", "-include",
-           "tests/loom/torn.h", "-I."]
+COMPILE = ["gcc", "-std=c11", "-O1", "-w", "-DSWARM_ASSERTS=1", "-DSWARM_NO_HOST", "-I.",
+           "-fsanitize=thread", "-include", "tests/loom/torn.h"]
 WEAKER = {
     "LOAD": {"seq_cst": ["acquire", "relaxed"], "acquire": ["relaxed"]},
     "STORE": {"seq_cst": ["release", "relaxed"], "release": ["relaxed"]},
@@ -134,13 +141,17 @@ def mutants(path):
         if SKIPPED.search(name):
             continue
         makers = (order_mutants, operator_mutants)
-        for make in makers[:1] if path.endswith(ORDERS_ONLY) else makers:
+        owned = path.endswith(ORDERS_ONLY) or OWNED.search(name)
+        seen = {}
+        for make in makers[:1] if owned else makers:
             for first, last, new, change in make(code, start, end):
                 if any(a <= first <= b for a, b in skipped):
                     continue
-                line = text[text.rfind("\n", 0, first) + 1 : text.find("\n", last)]
-                yield (path, name, " ".join(line.split()), change,
-                       text[:first] + new + text[last:])
+                begin, stop = text.rfind("\n", 0, first) + 1, text.find("\n", last)
+                line = " ".join(text[begin:stop].split())
+                seen[line, change] = seen.get((line, change), 0) + 1
+                again = f" ({seen[line, change]})" if seen[line, change] > 1 else ""
+                yield path, name, line, change + again, text[:first] + new + text[last:]
 
 
 def survivors():
@@ -162,7 +173,7 @@ class Bench:
         self.folder, self.full = folder, full
         for part in ("src", "tests/loom"):
             shutil.copytree(os.path.join(ROOT, part), os.path.join(folder, part))
-        for name in ("swarm.h", "tests/test_graph.h"):
+        for name in ("swarm.h", "tests/test.h", "tests/test_graph.h"):
             shutil.copy(os.path.join(ROOT, name), os.path.join(folder, name))
         for name in ("loom", "plain", "search"):
             subprocess.run(["gcc", "-std=c11", "-O2", "-w", "-c", f"tests/loom/{name}.c", "-o",
@@ -184,9 +195,10 @@ class Bench:
 
     def run(self, client):
         """Builds a client and runs it: None, or what it says against it."""
+        sources = [f"tests/loom/loom_{client}.c"] + ["src/all.c"] * (client == "core")
         built = subprocess.run(
-            COMPILE + [f"tests/loom/loom_{client}.c", "loom.o", "plain.o", "search.o", "-o",
-                       f"loom_{client}"], cwd=self.folder, capture_output=True, check=False)
+            COMPILE + sources + ["loom.o", "plain.o", "search.o", "-o", f"loom_{client}"],
+            cwd=self.folder, capture_output=True, check=False)
         if built.returncode != 0:
             return "does not compile"
         command = [f"./loom_{client}"] + ([] if self.full else ["--quick"]) + ["--stop"]
