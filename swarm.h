@@ -711,7 +711,8 @@ typedef struct swarm_run_spec {
     uint64_t key;          /* the caller's name for it, for swarm_run_find; 0: none */
     uint64_t seed;         /* of the run's random streams; default: from config.seed and the run */
     uint64_t steps_max;    /* steps in the run's whole life; default SWARM_NEVER; plans of plain
-                              call steps that workers link count, but are not refused */
+                              call steps that workers link are not refused: the run is cancelled
+                              when calls are quiet, and swarm_run_check says LIMIT */
     uint64_t attempts_max; /* attempts in the run's whole life; default SWARM_NEVER */
     uint32_t depth_max;    /* nesting of steps that add steps through dispatch; default 64 */
     uint32_t inflight_max; /* attempts of this run in flight at once, given-up ones, at which a
@@ -796,8 +797,9 @@ typedef struct swarm_run_report {
 SWARM_API swarm_status swarm_run_report_get(swarm *sw, swarm_run run, swarm_run_report *out_report);
 
 /* OK when the run has ended, every step is in exactly one terminal state and the counts add up;
- * AGAIN while something can still move it; PAUSED when only answers can; STALLED, with the first
- * waiting step in *out_error, when nothing can. [owner] */
+ * LIMIT when that is so, but workers had given it more steps than steps_max; AGAIN while something
+ * can still move it; PAUSED when only answers can; STALLED, with the first waiting step in
+ * *out_error, when nothing can. [owner] */
 SWARM_API swarm_status swarm_run_check(swarm *sw, swarm_run run, swarm_error *out_error);
 
 /* ---------------------------------------------------------------------------------------- state */
@@ -1707,6 +1709,7 @@ enum {
     SWARM_EVENT_LOOP_SPEC = 26, /* of the step: iterations_max, until, value */
     SWARM_EVENT_LOOP = 27,      /* 1 again, 2 enough, 3 limit; iterations so far, branch,
                                    confidence_ppm, value */
+    SWARM_EVENT_OVER = 28,      /* steps_max, steps: more than the run may have; it is stopped */
 
     SWARM_EVENT_PROGRESS = 30, /* attempt number, epoch, bytes and tokens so far, most repetitions,
                                   all that came since the last round */

@@ -232,6 +232,7 @@ static void round_begin(swarm *sw, uint64_t now_ns) {
     sw->round.phase = ROUND_APPLY;
     sw->round.changed = false;
     sw->round.acted = false;
+    sw->round.caps_seen = !sw->caps;
     sw->round.marked = false;
 }
 
@@ -492,7 +493,8 @@ static int operation(swarm *sw) {
         timer_one(sw);
     } else if (round->commands != NONE32) {
         swarm__command_one(sw);
-    } else if ((!sw->log.replaying && swarm__scopes_collect(sw)) || dispatch_one(sw)) {
+    } else if ((!sw->log.replaying && (swarm__caps_look(sw) || swarm__scopes_collect(sw))) ||
+               dispatch_one(sw)) {
         round->changed = true;
         return DONE;
     } else {

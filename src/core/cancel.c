@@ -127,7 +127,7 @@ void swarm__step_stop(swarm *sw, uint32_t slot, bool subtree) {
     cancel_one(sw, tracked_of(graph, slot));
 }
 
-static void cancel_run(swarm *sw, uint32_t index) {
+void swarm__run_stop(swarm *sw, uint32_t index) {
     struct run *run = &sw->dispatch.runs[index];
     uint64_t cancelled = 1;
 
@@ -193,7 +193,7 @@ void swarm__command_one(swarm *sw) {
     }
     swarm__log(sw, SWARM_EVENT_CANCEL, run, SWARM_NEVER, fields);
     if (command.kind == CANCEL_RUN) {
-        cancel_run(sw, run);
+        swarm__run_stop(sw, run);
     } else if (command.kind == CANCEL_AGENT) {
         cancel_agent(sw, (uint32_t)command.id - 1);
     } else {

@@ -120,6 +120,7 @@ struct round {
     bool marked;     /* it is */
     bool released;   /* call steps were handed to workers since virtual time last saw them quiet */
     bool runs_quiet; /* some run's `quiet` is set */
+    bool caps_seen;  /* looked whether runs keep to their steps_max */
 };
 
 /* A thread that swarm_drive or swarm_sim_drive started. */
@@ -184,6 +185,7 @@ struct swarm {
     uint32_t scopes_free;       /* pooled scopes, by scope.next */
     uint32_t scopes_fresh;
     bool draining;
+    bool caps; /* some run has had a steps_max */
     bool drain_logged;
     bool driving; /* in a drive: another one inside it is refused */
     uint64_t memory;
@@ -259,6 +261,11 @@ void swarm__step_stop(swarm *sw, uint32_t slot, bool subtree);
 void swarm__sweep_one(swarm *sw);
 
 /* ---- run.c */
+
+/* Once a round: stops a run that workers have given more steps than it may have. False: none. */
+bool swarm__caps_look(swarm *sw);
+/* Cancels whatever of the run has not ended. */
+void swarm__run_stop(swarm *sw, uint32_t run);
 
 /* Whether an owner's call may write an event now. */
 bool swarm__owner_may_log(swarm *sw);

@@ -202,7 +202,7 @@ swarm_status swarm_run_check(swarm *sw, swarm_run handle, swarm_error *out_error
         report.ok + report.failed + report.timed_out + report.cancelled + report.skipped +
                 report.budget ==
             report.steps) {
-        return SWARM_OK;
+        return sw->dispatch.runs[index].limited ? SWARM_E_LIMIT : SWARM_OK;
     }
     if (can_move(sw)) {
         return SWARM_E_AGAIN;

@@ -528,7 +528,7 @@ static bool is_unsupported(uint32_t kind) {
     return kind == SWARM_EVENT_PROGRESS || kind == SWARM_EVENT_ANSWER ||
            kind == SWARM_EVENT_BUDGET || kind == SWARM_EVENT_BUDGET_LIMIT ||
            kind == SWARM_EVENT_BUDGET_CLOSE || kind == SWARM_EVENT_PUT ||
-           kind == SWARM_EVENT_NOTE || kind == SWARM_EVENT_STATE_BRANCH;
+           kind == SWARM_EVENT_NOTE || kind == SWARM_EVENT_STATE_BRANCH || kind == SWARM_EVENT_OVER;
 }
 
 /* Whether all is at hand that the event's operation will write. */

@@ -69,6 +69,7 @@ static void run_fill(swarm *sw, uint32_t index, const swarm_run_spec *spec) {
     run->key = spec->key;
     run->seed = spec->seed != 0 ? spec->seed : hash_mix64(sw->config.seed, sw->runs_opened + 1);
     run->steps_max = cap_of(spec->steps_max, SWARM_NEVER);
+    sw->caps = sw->caps || run->steps_max != SWARM_NEVER;
     run->attempts_max = cap_of(spec->attempts_max, SWARM_NEVER);
     run->depth_max = spec->depth_max == 0 ? DEPTH_MAX : spec->depth_max;
     run->inflight_max = spec->inflight_max == 0 ? SWARM_NONE : spec->inflight_max;
@@ -140,6 +141,59 @@ swarm_run swarm_run_open(swarm *sw, const swarm_run_spec *spec) {
     return run_handle(&sw->dispatch, index);
 }
 
+/* Steps of the run so far, with those that workers linked. */
+static uint64_t steps_of(const swarm *sw, uint32_t index) {
+    const struct graph *graph = &sw->graph;
+    uint64_t steps = sw->dispatch.runs[index].report.steps;
+
+    /* Relaxed: calls are quiet, and the turn has seen that. */
+    steps += ATOMIC_LOAD(&graph->scopes[index].added, relaxed);
+    for (uint32_t i = sw->config.runs_max; i < sw->scopes_fresh; i++) {
+        bool in_use = ATOMIC_LOAD(&graph->scopes[i].open, relaxed) != 0;
+
+        if (in_use && graph->scopes[i].run == index) {
+            steps += ATOMIC_LOAD(&graph->scopes[i].added, relaxed);
+        }
+    }
+    return steps;
+}
+
+/* Notes that the run has more steps than it may have; true when that is new. */
+static bool run_over(swarm *sw, uint32_t index) {
+    struct run *run = &sw->dispatch.runs[index];
+    uint64_t fields[2] = {run->steps_max, 0};
+
+    if (run->limited || run->steps_max == SWARM_NEVER) {
+        return false;
+    }
+    fields[1] = steps_of(sw, index);
+    if (fields[1] <= run->steps_max) {
+        return false;
+    }
+    run->limited = true;
+    swarm__log(sw, SWARM_EVENT_OVER, index, SWARM_NEVER, fields);
+    return true;
+}
+
+/* Plans that workers link at once get no verdict of their own: caps are looked at when calls are
+ * quiet, so that the number of workers cannot be seen. */
+bool swarm__caps_look(swarm *sw) {
+    if (sw->round.caps_seen) {
+        return false;
+    }
+    sw->round.caps_seen = true;
+    for (uint32_t i = 0; i < sw->config.runs_max && swarm__graph_quiet(&sw->graph); i++) {
+        const struct run *run = &sw->dispatch.runs[i];
+
+        if (ATOMIC_LOAD(&run->generation, relaxed) % 2 == 1 && !run->ended && run_over(sw, i)) {
+            sw->round.caps_seen = false; /* there may be another one */
+            swarm__run_stop(sw, i);
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Ends the run if it is closed and nothing of it is left. */
 void swarm__run_check_end(swarm *sw, uint32_t index) {
     struct run *run = &sw->dispatch.runs[index];
@@ -150,6 +204,7 @@ void swarm__run_check_end(swarm *sw, uint32_t index) {
         ATOMIC_LOAD(&sw->graph.scopes[index].open, acquire) != 0) {
         return;
     }
+    (void)run_over(sw, index);
     run->ended = true;
     run->report.state = SWARM_RUN_ENDED;
     sw->runs_open--;
@@ -354,6 +409,7 @@ swarm_status swarm_run_limits(swarm *sw, swarm_run handle, uint64_t steps_max,
     }
     run = &sw->dispatch.runs[index];
     run->steps_max = cap_of(steps_max, run->steps_max);
+    sw->caps = sw->caps || run->steps_max != SWARM_NEVER;
     run->attempts_max = cap_of(attempts_max, run->attempts_max);
 
     uint64_t fields[2] = {run->steps_max, run->attempts_max};

@@ -42,6 +42,7 @@ static uint32_t fields_of(uint32_t kind) {
         [SWARM_EVENT_SKIP] = 3,
         [SWARM_EVENT_LOOP_SPEC] = 3,
         [SWARM_EVENT_LOOP] = 5,
+        [SWARM_EVENT_OVER] = 2,
         /* of limits */
         [SWARM_EVENT_BUDGET] = 4,
         [SWARM_EVENT_BUDGET_LIMIT] = 7,

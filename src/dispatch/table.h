@@ -257,6 +257,7 @@ struct run {
     bool started; /* a plan was applied */
     bool ended;
     bool cancelled;
+    bool limited;          /* it had more steps than steps_max */
     bool quiet;            /* its root scope became empty: look whether it has ended */
     atomic_u32 generation; /* odd: in use; last: run_fill clears what stands before it */
 };

@@ -62,6 +62,7 @@ static const char events[][WORD_MAX] = {
     [SWARM_EVENT_SKIP] = "skip",
     [SWARM_EVENT_LOOP_SPEC] = "loop spec",
     [SWARM_EVENT_LOOP] = "loop",
+    [SWARM_EVENT_OVER] = "over",
     [SWARM_EVENT_PROGRESS] = "progress",
     [SWARM_EVENT_DETECT] = "detect",
     [SWARM_EVENT_HEDGE] = "hedge",
