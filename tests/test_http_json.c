@@ -419,8 +419,8 @@ TEST(the_writer_counts_what_does_not_fit_and_notes_what_is_not_utf8) {
 /* Mutated documents: whatever they become, pieces change nothing and the end is a verdict. */
 TEST(mutations_read_the_same_in_pieces) {
     static const char *const SEEDS[] = {
-        "{\"choices\":[{\"delta\":{\"content\":\"h\\u00e9\\ud83d\\ude00\"},\"index\":0}],\"n\":-1."
-        "25e-7}",
+        ("{\"choices\":[{\"delta\":{\"content\":\"h\\u00e9\\ud83d\\ude00\"},\"index\":0}],"
+         "\"n\":-1.25e-7}"),
         "[true,false,null,[],{},\"\",0,-0,1e5,\"\xE2\x82\xAC\"]",
         "{\"a\":{\"b\":{\"c\":[[[\"\\\\\\\"\"]]]}}}",
     };

@@ -440,8 +440,8 @@ TEST(mutated_responses_end_in_a_verdict_and_say_the_same_in_pieces) {
           "{\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"i\",\"function\":"
           "{\"name\":\"f\",\"arguments\":{\"a\":[1]}}}]},\"finish_reason\":\"stop\"}]}\n\ndata: "
           "[DONE]\n\n",
-        "HTTP/1.1 429 x\r\nContent-Length: "
-        "40\r\n\r\n{\"error\":{\"message\":\"m\",\"type\":\"t\",\"code\":1}}",
+        ("HTTP/1.1 429 x\r\nContent-Length: 40\r\n\r\n"
+         "{\"error\":{\"message\":\"m\",\"type\":\"t\",\"code\":1}}"),
     };
     uint32_t rounds = test_long ? 100000 : 1500;
 

@@ -270,7 +270,7 @@ static void world_close(struct world *world) {
 
 static swarm_run_report report_of(struct world *world, uint64_t key) {
     swarm_run run = swarm_run_find(world->sw, key);
-    swarm_run_report report = {{0}};
+    swarm_run_report report = {0};
 
     CHECK_EQ(swarm_run_report_get(world->sw, run, &report), SWARM_OK);
     CHECK_EQ(swarm_run_check(world->sw, run, NULL), SWARM_OK);
