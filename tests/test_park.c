@@ -197,7 +197,7 @@ static void bed_free(struct bed *bed) {
     (void)pthread_cond_destroy(&bed->condition);
 }
 
-#define TURNS 20000
+#define TURNS 2000 /* on a busy machine each may cost a time slice */
 
 /* Two threads in turn, each waiting for the other's plain release store: the shape that loses a
  * wake-up at once where a store may pass a later load. */
