@@ -10,13 +10,12 @@
 
 static swarm_status command_post(swarm *sw, uint32_t kind, uint64_t id) {
     uint32_t index = pool_pop(&sw->commands_pool);
-    struct command *command = &sw->commands[index];
 
     if (index == NONE32) {
         return SWARM_E_FULL;
     }
-    SHARED_WRITE(command->kind, kind);
-    SHARED_WRITE(command->id, id);
+    SHARED_WRITE(sw->commands[index].kind, kind);
+    SHARED_WRITE(sw->commands[index].id, id);
     /* Release: pairs with the acquire load of swarm_take, which then starts nothing. */
     (void)ATOMIC_ADD(&sw->commands_open, 1, release);
     mailbox_push(&sw->commands_box, index);
