@@ -518,6 +518,9 @@ static void shelf_work(void *context, uint32_t member) {
         ATOMIC_STORE(&shelf->stop, 1, release);
         return;
     }
+    if (member == 3) {
+        shelf_ask(shelf, &rounds); /* also when the work is done before this thread runs */
+    }
     while (ATOMIC_LOAD(&shelf->stop, acquire) == 0) {
         if (member < 3) {
             shelf_answer(shelf);
