@@ -512,7 +512,6 @@ static void shelf_ask(struct shelf *shelf, uint32_t *last_rounds) {
 static void shelf_work(void *context, uint32_t member) {
     struct shelf *shelf = context;
     uint32_t rounds = 0, turns = 0;
-
     if (member == 0) {
         CHECK_EQ(swarm_drive(shelf->sw, &(swarm_drive_options){.workers = 1}), SWARM_OK);
         ATOMIC_STORE(&shelf->stop, 1, release);
