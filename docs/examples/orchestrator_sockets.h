@@ -97,7 +97,9 @@ static inline bool line_secure(struct sockets *sockets, struct socket_line *line
     }
     line->tls = SSL_new(sockets->context);
     if (line->tls == NULL || SSL_set_fd(line->tls, line->descriptor) != 1 ||
-        SSL_set1_host(line->tls, name) != 1 || SSL_set_tlsext_host_name(line->tls, name) != 1) {
+        SSL_set1_host(line->tls, name) != 1 ||
+        SSL_ctrl(line->tls, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                 (void *)(uintptr_t)name) != 1) {
         return false;
     }
     SSL_set_connect_state(line->tls);

@@ -357,13 +357,12 @@ static void step_answered(swarm *sw, uint32_t tracked, struct attempt *attempt) 
     }
 }
 
-/* With a ballot more, settled. */
-static void vote_goes_on(swarm *sw, uint32_t tracked) {
+/* Whether the step has a vote that is not decided. */
+static bool is_voting(const swarm *sw, uint32_t tracked) {
     const struct tracked *step = &sw->dispatch.tracked[tracked];
 
-    if (swarm__votes(&sw->dispatch, step) && !state_is_terminal(step->state)) {
-        swarm__vote_decide(sw, tracked);
-    }
+    return step->guard != NONE32 && swarm__votes(&sw->dispatch, step) &&
+           !state_is_terminal(step->state);
 }
 
 /* Applies an answer: to its step, or, if that has given the attempt up, to the books alone. */
@@ -372,6 +371,7 @@ void swarm__attempt_answered(swarm *sw, uint32_t index) {
     struct attempt *attempt = &d->attempts[index];
     struct run *run = &d->runs[attempt->run];
     uint32_t tracked = attempt->tracked;
+    bool goes_on;
 
     SWARM_ASSERT(attempt_state(d, index) == ATTEMPT_ANSWERED);
     add_usage(&run->report.usage, &attempt->answer.usage);
@@ -384,10 +384,12 @@ void swarm__attempt_answered(swarm *sw, uint32_t index) {
         log_result(sw, attempt);
         step_answered(sw, attempt->tracked, attempt);
     }
+    /* Asked before the attempt lets go of the step, whose record may then be another's at once. */
+    goes_on = tracked != NONE32 && is_voting(sw, tracked);
     settle(sw, index);
     attempt_done(sw, index);
-    if (tracked != NONE32 && d->tracked[tracked].guard != NONE32) {
-        vote_goes_on(sw, tracked);
+    if (goes_on) {
+        swarm__vote_decide(sw, tracked);
     }
 }
 
