@@ -18,38 +18,8 @@
 #ifndef SWARM_MOE_GPU_H
 #define SWARM_MOE_GPU_H
 
+#include "moe_bits.h"
 #include "moe_work.h"
-
-static DEVICE float gpu_float(uint32_t bits) {
-    float value;
-
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static DEVICE uint32_t gpu_bits(float value) {
-    uint32_t bits;
-
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-static DEVICE float gpu_widen(uint16_t half) {
-    return gpu_float((uint32_t)half << 16);
-}
-
-static DEVICE uint16_t gpu_narrow(float value) {
-    uint32_t bits = gpu_bits(value);
-
-    if ((bits & 0x7fffffffu) > 0x7f800000u) {
-        return (uint16_t)(bits >> 16 | 0x40u);
-    }
-    return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
-}
-
-static DEVICE int gpu_finite(float value) {
-    return (gpu_bits(value) & 0x7f800000u) != 0x7f800000u;
-}
 
 /* ---- rows */
 
@@ -95,12 +65,12 @@ static DEVICE void gpu_norm(const struct lane *lane, const struct work *work) {
     for (uint32_t k = thread_of(lane); k < work->width; k += THREADS) {
         float value = in[k] * scale * work->gain[k];
 
-        out[k] = gpu_narrow(value);
+        out[k] = bf16_of_float(value);
         if (work->out_exact != 0) {
             work->out_exact[(uint64_t)i * work->width + k] = value;
         }
     }
-    if (thread_of(lane) == 0 && !gpu_finite(1.0f / scale)) {
+    if (thread_of(lane) == 0 && !is_finite(1.0f / scale)) {
         work->bad[row] = 1; /* the sum of squares saw it, or left the range */
     }
 }
@@ -164,7 +134,7 @@ static DEVICE void gpu_tile(const struct lane *lane, const struct gpu_matrix *ma
             memcpy(&scale[0], tile + 256 + (thread >> 2) * 2, 2);
             memcpy(&scale[1], tile + 256 + (thread >> 2) * 2 + 16, 2);
             for (uint32_t i = 0; i < 4; i++) {
-                sums[g][i] += group[i] * gpu_widen(scale[i / 2]);
+                sums[g][i] += group[i] * float_of_bf16(scale[i / 2]);
             }
         }
     }
@@ -208,7 +178,7 @@ static DEVICE void gpu_store(const struct lane *lane, const struct work *work, u
         value = gpu_gather(lane, 0, at);
         if (work->mode == GPU_SWIGLU) {
             value = value / (1.0f + exponential_of(-value)) * gpu_gather(lane, 1, at);
-            ((uint16_t *)work->out)[place] = gpu_narrow(value);
+            ((uint16_t *)work->out)[place] = bf16_of_float(value);
         } else if (work->mode == GPU_ADD) {
             ((float *)work->out)[place] += value;
         } else {
@@ -279,8 +249,8 @@ static DEVICE void gpu_latent(const struct lane *lane, const struct work *work) 
     float scale = gpu_scale(lane, in, rank, work->epsilon);
 
     for (uint32_t k = thread_of(lane); k < rank + work->rope; k += THREADS) {
-        line[k] = gpu_narrow(k < rank ? in[k] * scale * work->gain[k]
-                                      : gpu_rotated(work, in + rank, row, k - rank));
+        line[k] = bf16_of_float(k < rank ? in[k] * scale * work->gain[k]
+                                         : gpu_rotated(work, in + rank, row, k - rank));
     }
 }
 
@@ -316,7 +286,7 @@ static DEVICE void gpu_attend(const struct lane *lane, const struct work *work) 
     const float *query = work->absorbed + ((uint64_t)row * work->heads + head) * width;
     float *part = gpu_part(work, row, head, block_z(lane)), *shared = shared_of(lane);
     uint32_t count = work->row[row].position + 1;
-    float largest = gpu_float(0xff800000u), sum = 0;
+    float largest = float_of_bits(0xff800000u), sum = 0;
 
     count = count <= first ? 0 : count - first < SPLIT ? count - first : SPLIT;
     for (uint32_t t = thread_of(lane); t < count; t += THREADS) {
@@ -324,7 +294,7 @@ static DEVICE void gpu_attend(const struct lane *lane, const struct work *work) 
         float score = 0;
 
         for (uint32_t k = 0; k < width; k++) {
-            score += query[k] * gpu_widen(line[k]);
+            score += query[k] * float_of_bf16(line[k]);
         }
         shared[t] = score * work->attention_scale;
     }
@@ -343,7 +313,7 @@ static DEVICE void gpu_attend(const struct lane *lane, const struct work *work) 
         float total = 0;
 
         for (uint32_t t = 0; t < count; t++) {
-            total += shared[SPLIT + t] * gpu_widen(gpu_line(work, sequence, first + t)[k]);
+            total += shared[SPLIT + t] * float_of_bf16(gpu_line(work, sequence, first + t)[k]);
         }
         part[2 + k] = total;
     }
@@ -390,7 +360,7 @@ static DEVICE void gpu_merge(const struct lane *lane, const struct work *work) {
         for (uint32_t k = 0; k < rank; k++) {
             total += merged[2 + k] * weights[(uint64_t)v * rank + k];
         }
-        out[v] = gpu_narrow(total);
+        out[v] = bf16_of_float(total);
     }
 }
 
@@ -427,7 +397,7 @@ static DEVICE void gpu_mask(const struct lane *lane, const struct work *work, co
             better += other > mine || (other == mine && i < g);
         }
         for (uint32_t i = g * size; i < (g + 1) * size; i++) {
-            masked[i] = better < work->groups_chosen ? biased[i] : gpu_float(0xff800000u);
+            masked[i] = better < work->groups_chosen ? biased[i] : float_of_bits(0xff800000u);
         }
     }
 }
@@ -437,7 +407,7 @@ static DEVICE uint32_t gpu_best(const struct lane *lane, const float *masked, ui
     uint32_t *found = (uint32_t *)shared_of(lane), best = UINT32_MAX;
 
     for (uint32_t i = thread_of(lane); i < count; i += THREADS) {
-        if (masked[i] > gpu_float(0xff800000u) &&
+        if (masked[i] > float_of_bits(0xff800000u) &&
             (best == UINT32_MAX || masked[i] > masked[best])) {
             best = i;
         }
@@ -472,7 +442,7 @@ static DEVICE void gpu_route(const struct lane *lane, const struct work *work) {
         }
         scores[e] = 1.0f / (1.0f + exponential_of(-logit));
         biased[e] = scores[e] + work->gain[e];
-        if (!gpu_finite(logit)) {
+        if (!is_finite(logit)) {
             work->bad[row] = 1; /* whoever writes, writes the same */
         }
     }
@@ -487,7 +457,7 @@ static DEVICE void gpu_route(const struct lane *lane, const struct work *work) {
             if (best == UINT32_MAX) {
                 work->bad[row] = 1;
             } else {
-                masked[best] = gpu_float(0xff800000u);
+                masked[best] = float_of_bits(0xff800000u);
             }
         }
         sum += best == UINT32_MAX ? 0 : scores[best];
@@ -558,7 +528,7 @@ static DEVICE void gpu_argmax(const struct lane *lane, const struct work *work) 
     uint32_t *shared = (uint32_t *)shared_of(lane) + THREADS, best, bad = 0;
 
     for (uint32_t i = thread_of(lane); i < work->vocabulary; i += THREADS) {
-        bad |= !gpu_finite(logits[i]);
+        bad |= !is_finite(logits[i]);
     }
     shared[thread_of(lane)] = bad;
     best = gpu_best(lane, logits, work->vocabulary);

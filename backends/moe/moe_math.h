@@ -19,6 +19,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "moe_bits.h"
+
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
@@ -45,39 +47,6 @@ static inline uint64_t bits_of_double(double value) {
 
     memcpy(&bits, &value, sizeof bits);
     return bits;
-}
-
-static inline float float_of_bits(uint32_t bits) {
-    float value;
-
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static inline uint32_t bits_of_float(float value) {
-    uint32_t bits;
-
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-/* BF16 is the upper half of a float. */
-static inline float float_of_bf16(uint16_t bits) {
-    return float_of_bits((uint32_t)bits << 16);
-}
-
-/* To the nearest, ties to even; what is not a number stays one. */
-static inline uint16_t bf16_of_float(float value) {
-    uint32_t bits = bits_of_float(value);
-
-    if ((bits & 0x7fffffffu) > 0x7f800000u) {
-        return (uint16_t)(bits >> 16 | 0x40u);
-    }
-    return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
-}
-
-static inline bool is_finite(float value) {
-    return (bits_of_float(value) & 0x7f800000u) != 0x7f800000u;
 }
 
 /* The nearest integer of a value below 2^31. */

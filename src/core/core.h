@@ -226,10 +226,10 @@ void swarm__step_ready(swarm *sw, uint32_t tracked);
 void swarm__step_end(swarm *sw, uint32_t tracked, uint32_t state, swarm_status reason);
 /* Tells the successors of a tracked step that has ended, and ends the step that it continues. */
 void swarm__step_finish(swarm *sw, uint32_t tracked);
-/* One reference less; the last one recycles the slot. */
-/* A backend is done with an attempt of the step, or begins with one. */
+/* A backend begins with an attempt of the step; it is done with one. */
 void swarm__step_read(swarm *sw, uint32_t tracked);
 void swarm__step_read_end(swarm *sw, uint32_t tracked);
+/* One reference less; the last one recycles the slot. */
 void swarm__step_unref(swarm *sw, uint32_t slot);
 /* The slot of a step whose plan was applied, or NONE32. Any thread. */
 uint32_t swarm__step_find(const swarm *sw, swarm_step step);

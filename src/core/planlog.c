@@ -269,16 +269,31 @@ void swarm__plan_log(const swarm_plan *plan, uint64_t first) {
     }
 }
 
+/* The effects of the call step that brought the plan: they are applied with it. */
+static uint64_t bytes_of_caller(const swarm_plan *plan) {
+    swarm *sw = plan->sw;
+    uint32_t caller = plan->graph.caller, tracked;
+
+    if (caller == NONE32 || !graph_has(&sw->graph, caller, GRAPH_TRACKED)) {
+        return 0;
+    }
+    tracked = tracked_of(&sw->graph, caller);
+    return sw->dispatch.tracked[tracked].access == NONE32
+               ? 0
+               : swarm__effects_bytes(sw, *swarm__effects_of(sw, tracked));
+}
+
 /* A few events more than the plan's go with it: what brought it, its effects, and the end of that.
  * What a call step brought is asked once, before the event that says so. */
 bool swarm__plan_room(swarm_plan *plan, bool *out_never) {
     swarm *sw = plan->sw;
-    struct plan_writer writer = {plan, 0, (3u + EFFECTS_MAX) * LOG_EVENT_MAX, true};
+    struct plan_writer writer = {plan, 0, 3u * LOG_EVENT_MAX, true};
 
     *out_never = false;
     if (!sw->log.enabled || plan->has_room) {
         return true;
     }
+    writer.bytes += bytes_of_caller(plan);
     if (plan->graph.error.status == SWARM_OK && plan->run != NONE32 &&
         plan->graph.count + plan->lates_count != 0) {
         writer.first = sw->dispatch.runs[plan->run].ordinal_next;

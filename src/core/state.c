@@ -506,18 +506,25 @@ uint32_t *swarm__effects_of(swarm *sw, uint32_t tracked) {
     return &sw->dispatch.state.accesses[step->access].effects;
 }
 
-/* Room in the log for what an answered attempt, or a call step that came back, has to write. */
+uint64_t swarm__effects_bytes(const swarm *sw, uint32_t effects) {
+    uint64_t bytes = 0;
+
+    for (uint32_t at = effects; at != NONE32; at = sw->dispatch.state.cells[at].next) {
+        bytes += LOG_EVENT_MAX;
+    }
+    SWARM_ASSERT(bytes <= EFFECTS_MAX * LOG_EVENT_MAX);
+    return bytes;
+}
+
 bool swarm__effects_room(swarm *sw, uint32_t effects) {
-    uint64_t count = ROUND_EVENTS;
-    bool never;
+    bool never; /* the smallest ring has room for EFFECTS_MAX */
 
     if (effects == NONE32) {
         return true; /* the operation's own room */
     }
-    for (uint32_t at = effects; at != NONE32; at = sw->dispatch.state.cells[at].next) {
-        count++;
-    }
-    return swarm__log_reserve_bytes(&sw->log, sw->now_ns, count * LOG_EVENT_MAX, &never);
+    return swarm__log_reserve_bytes(
+        &sw->log, sw->now_ns, ROUND_EVENTS * LOG_EVENT_MAX + swarm__effects_bytes(sw, effects),
+        &never);
 }
 
 static void log_conflict(swarm *sw, const struct tracked *step, const struct access *access,

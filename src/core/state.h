@@ -25,6 +25,8 @@ void swarm__access_begin(swarm *sw, uint32_t tracked);
 bool swarm__effects_valid(const swarm_effect *effects, uint32_t count, bool may_put, bool may_note);
 /* Those of a call step with an access. */
 uint32_t *swarm__effects_of(swarm *sw, uint32_t tracked);
+/* What these effects may take in the log. */
+uint64_t swarm__effects_bytes(const swarm *sw, uint32_t effects);
 /* Reserves room in the log for an arrival with these effects. */
 bool swarm__effects_room(swarm *sw, uint32_t effects);
 /* Of a step that ends well, done by an agent or by none: OK, or TOO_BIG, or CONFLICT, which is
