@@ -120,7 +120,7 @@ extern "C" {
 #define SWARM_VERSION 0x000100u
 
 /* Version of the event log's contents. Golden hashes change only when this number does. */
-#define SWARM_TRACE_VERSION 2u
+#define SWARM_TRACE_VERSION 3u
 
 /* Off, or for ever: for 64-bit limits and times. */
 #define SWARM_NEVER UINT64_MAX
@@ -1802,7 +1802,7 @@ typedef struct swarm_event {
     uint64_t step;     /* ordinal; SWARM_NEVER when the event is not about a step */
     uint64_t field[8]; /* see above; unused ones are 0 */
     uint32_t kind;     /* SWARM_EVENT_*; a reader skips what it does not know */
-    uint32_t fields;   /* used ones */
+    uint32_t fields;   /* written ones; those behind the last that is not 0 are not, and read 0 */
 } swarm_event;
 
 /* Where a reader of a log stands. Begin with all zero. */

@@ -447,4 +447,18 @@ TEST(crc_agrees_bit_by_bit_and_goes_on) {
     }
 }
 
+TEST(crc_by_the_processor_is_the_same) {
+    unsigned char bytes[80];
+
+    for (int round = 0; round < 2000 && crc32c_has_quick(); round++) {
+        size_t size = (size_t)test_below(65), from = (size_t)test_below(sizeof bytes - 64);
+        uint32_t before = (uint32_t)test_random();
+
+        for (size_t i = 0; i < sizeof bytes; i++) {
+            bytes[i] = (unsigned char)test_random();
+        }
+        CHECK_EQ(crc32c_quick(before, bytes + from, size), crc32c(before, bytes + from, size));
+    }
+}
+
 TEST_MAIN()

@@ -24,6 +24,7 @@ void swarm__log_start(struct log *log, uint64_t bytes) {
     if (log->enabled) {
         ring_init(&log->ring, log->ring.bytes, (size_t)bytes);
         log->capacity = frame_capacity(bytes);
+        log->crc_quick = crc32c_has_quick();
     }
     log->used = 0;
     log->stream = NULL;
@@ -90,7 +91,8 @@ bool swarm__log_close(struct log *log) {
     put32(log->frame + 12, SWARM_TRACE_VERSION);
     put64(log->frame + 16, log->number);
     put64(log->frame + 24, log->now_ns);
-    put32(log->frame + 4, crc32c(0, log->frame + 8, log->used - 8));
+    put32(log->frame + 4, log->crc_quick ? crc32c_quick(0, log->frame + 8, log->used - 8)
+                                         : crc32c(0, log->frame + 8, log->used - 8));
     memcpy(record, log->frame, log->used);
     ring_commit(&log->ring, log->used);
     hash128_add(&log->hash, log->frame, log->used);
@@ -160,12 +162,23 @@ static uint32_t varint_size(uint64_t value) {
     return size;
 }
 
+/* Fields at the end that are 0 are left out: a reader takes what it does not find for 0. */
+static uint32_t fields_used(const struct log_head *head, const uint64_t *fields) {
+    uint32_t count = head->count;
+
+    SWARM_ASSERT(count <= LOG_FIELDS_MAX);
+    while (count != 0 && fields[count - 1] == 0) {
+        count--;
+    }
+    return count;
+}
+
 uint32_t swarm__log_event_size(const struct log_head *head, const uint64_t *fields) {
     uint32_t size = 1 + varint_size(head->kind) + varint_size(head->run);
+    uint32_t count = fields_used(head, fields);
 
-    SWARM_ASSERT(head->count <= LOG_FIELDS_MAX);
     size += varint_size(head->step + 1);
-    for (uint32_t i = 0; i < head->count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         size += varint_size(fields[i]);
     }
     return size;
@@ -175,11 +188,12 @@ uint32_t swarm__log_event_size(const struct log_head *head, const uint64_t *fiel
 static unsigned char *put_event(unsigned char *at, const struct log_head *head,
                                 const uint64_t *fields) {
     unsigned char *start = at;
+    uint32_t count = fields_used(head, fields);
 
     at = put_varint(at + 1, head->kind);
     at = put_varint(at, head->run);
     at = put_varint(at, head->step + 1); /* SWARM_NEVER becomes 0 */
-    for (uint32_t i = 0; i < head->count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         at = put_varint(at, fields[i]);
     }
     start[0] = (unsigned char)(at - start - 1); /* below 128: a varint of one byte */

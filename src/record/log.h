@@ -6,6 +6,7 @@
  *     frame   "SWL1"  crc32c:4  length:4  trace version:4  number:8  now_ns:8  payload
  *             crc over everything behind it; length of the payload; number from 1 without gaps
  *     event   length  kind  run  step + 1 (0: none)  field...       each a varint (LEB128)
+ * Fields at the end that are 0 are not written.
  * A reader skips kinds that it does not know by the length, and fields behind those it knows.
  *
  * Events of one time are gathered in the open frame, which is closed when the round ends or when it
@@ -61,6 +62,7 @@ struct log {
     struct hash128 hash;
     const unsigned char *expect, *expect_end; /* of a log that is being replayed: what comes next */
     bool enabled;
+    bool crc_quick; /* the processor has an instruction for the checksum */
     bool replaying; /* events are compared with what is expected, and not written */
     bool differs;   /* one was another one */
 };
