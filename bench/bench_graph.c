@@ -6,6 +6,7 @@
  *                      Drive is the user's way and costs a clock and a round in 4,096 steps; with 2
  *                      threads it also starts and joins its worker, inside the time
  *     <shape>/seq      the yardstick, trial.h's walk; its counters are refilled outside the time
+ *     <shape>/PEER     the same graph on another runtime, of those found at set-up
  *     build-<shape>    from nothing (swarm_new) to the commit
  *     mem-<shape>      bytes a step of the smallest swarm that holds the shape; no time
  *     dyn-<shape>      a growing run of 250,000 steps: worker 0 adds them in the order of their
@@ -33,12 +34,10 @@
 #include "swarm.h"
 #include "benchmark.h"
 #include "engine.h"
-#include "trial.h"
+#include "list.h"
 
 /* A plan of 1,000 spreads what a commit costs, and is small against what is in flight. */
 enum { BATCH = 1000, FIB = 25, SAMPLES = 801 };
-enum { NODES = 1000000, NODES_FEWER = 250000, NODES_FEW = 50000 };
-
 #define MS UINT64_C(1000000)
 
 /* ---- the bodies as call steps */
@@ -59,25 +58,6 @@ static swarm_outcome call_verify(void *context, const swarm_call *call, uint64_t
     (void)out_value;
     body_verify(context, (uint32_t)call->argument);
     return SWARM_OUTCOME_OK;
-}
-
-/* ---- benches */
-
-struct bench {
-    char name[40];
-    const char *shape;
-    struct graph *graph; /* shared by all */
-    uint32_t nodes;
-    uint32_t threads;
-    uint32_t rounds; /* of the body; 0: empty */
-};
-
-static bool bench_load(const struct bench *bench, benchmark_state *state) {
-    if (graph_load(bench->graph, bench->shape, bench->nodes)) {
-        return true;
-    }
-    benchmark_fail(state, "no memory for the workload");
-    return false;
 }
 
 /* ---- static runs */
@@ -191,28 +171,6 @@ static void bench_mem(benchmark_state *state, void *context) {
     if (!good) {
         benchmark_fail(state, "the configuration was refused");
     }
-}
-
-/* ---- the sequential walk */
-
-static void bench_seq(benchmark_state *state, void *context) {
-    struct bench *bench = context;
-    struct graph *graph = bench->graph;
-
-    if (!bench_load(bench, state)) {
-        return;
-    }
-    if (!seq_verify(graph)) {
-        benchmark_fail(state, "verify: not each node once, after its predecessors");
-        return;
-    }
-    while (benchmark_keep_running(state)) {
-        benchmark_pause(state);
-        seq_refill(graph);
-        benchmark_resume(state);
-        seq_walk(graph, bench->rounds == 0 ? body_empty : body_grain, &bench->rounds);
-    }
-    benchmark_set_steps(state, graph->w.nodes);
 }
 
 /* ---- growing runs */
@@ -654,34 +612,6 @@ static void bench_idle(benchmark_state *state, void *context) {
 
 /* ---- the list */
 
-enum { BENCHES_MAX = 128 };
-
-struct list {
-    struct bench benches[BENCHES_MAX];
-    struct graph graph;
-    size_t count;
-};
-
-/* Adds a copy of the bench, under its workload's name; `prefix` and, with rounds, their number
- * surround the shape. */
-static void list_add(struct list *list, const struct bench *bench, const char *prefix,
-                     const char *runtime, benchmark_body *body) {
-    struct bench *added = &list->benches[list->count++];
-    benchmark_spec spec = {.name = added->name, .body = body, .context = added};
-    char rounds[16] = "";
-
-    *added = *bench;
-    added->graph = &list->graph;
-    if (bench->rounds != 0) {
-        (void)snprintf(rounds, sizeof rounds, "-%u", (unsigned)bench->rounds);
-    }
-    (void)snprintf(added->name, sizeof added->name, "%s%s%s/%s/%u", prefix, bench->shape, rounds,
-                   runtime, (unsigned)bench->threads);
-    spec.manual_time = body == bench_wake || body == bench_idle;
-    spec.iterations = spec.manual_time || body == bench_mem ? 1 : 0;
-    benchmark_add(&spec);
-}
-
 static void list_shapes(struct list *list) {
     for (size_t i = 0; i < 5; i++) {
         struct bench bench = {.shape = workload_known[i].name, .nodes = NODES, .threads = 1};
@@ -689,7 +619,9 @@ static void list_shapes(struct list *list) {
         list_add(list, &bench, "", "seq", bench_seq);
         list_add(list, &bench, "", "swarm", bench_static);
         list_add(list, &bench, "build-", "swarm", bench_build);
+        bench.is_once = true;
         list_add(list, &bench, "mem-", "swarm", bench_mem);
+        bench.is_once = false;
         bench.threads = 2;
         list_add(list, &bench, "", "swarm", bench_static);
     }
@@ -731,10 +663,30 @@ static void list_others(struct list *list) {
         struct bench bench = {.shape = "fib-plan", .threads = threads};
 
         list_add(list, &bench, "", "swarm", bench_fib);
+        bench.is_once = true;
         bench.shape = "wake-1ms";
         list_add(list, &bench, "", "swarm", bench_wake);
         bench.shape = "idle";
         list_add(list, &bench, "", "swarm", bench_idle);
+    }
+}
+
+static void list_peers(struct list *list) {
+    static const peer_runtime *const peers[] = {
+#ifdef BENCH_TBB
+        &peer_tbb_flow, &peer_tbb_group,
+#endif
+#ifdef BENCH_EIGEN
+        &peer_eigen,
+#endif
+#ifdef BENCH_STARPU
+        &peer_starpu,
+#endif
+        NULL};
+
+    for (uint32_t i = 0; peers[i] != NULL; i++) {
+        list_peer(list, peers[i], 1);
+        list_peer(list, peers[i], 2);
     }
 }
 
@@ -747,6 +699,7 @@ int main(int argc, char **argv) {
     list_grain(&list, "rand");
     list_grain(&list, "wave");
     list_others(&list);
+    list_peers(&list);
     result = benchmark_main(argc, argv);
     graph_free(&list.graph);
     return result;

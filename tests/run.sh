@@ -30,7 +30,9 @@ missing_packages() {
         clang-format:clang-format spin:spin; do
         command -v "${pair%%:*}" >/dev/null 2>&1 || printf '%s ' "${pair#*:}"
     done
-    pkg-config --exists benchmark 2>/dev/null || printf 'libbenchmark-dev '
+    for pair in benchmark:libbenchmark-dev tbb:libtbb-dev eigen3:libeigen3-dev; do
+        pkg-config --exists "${pair%%:*}" 2>/dev/null || printf '%s ' "${pair#*:}"
+    done
     [ -e /usr/include/relacy/relacy.hpp ] || printf 'relacy-dev '
     printf 'int main(void){return 0;}' |
         clang -fsanitize=address -x c - -o "$scratch/probe" 2>/dev/null ||

@@ -462,7 +462,8 @@ def rule_lists(tree):
         if name.endswith(".c") and name != "all.c" and f'"{name}"' not in every:
             yield path[0], 1, f'not built; add #include "{name}" to src/all.c'
     for folder, pattern in (("tests", r"test_(\w+)\.c"), ("tests", r"(test_\w+\.py)"),
-                            ("bench", r"bench_(\w+)\.c"), ("docs/examples", r"(\w+)\.c")):
+                            ("bench", r"((?:bench|peer)_\w+\.c(?:pp)?)"),
+                            ("docs/examples", r"(\w+)\.c")):
         names = tree.texts.get(folder + "/meson.build", "")
         for path in tree.paths:
             match = re.fullmatch(folder + "/" + pattern, path)
