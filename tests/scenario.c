@@ -11,10 +11,14 @@
  */
 #include <inttypes.h>
 
+#include "scenario_budget.h"
+#include "scenario_fairness.h"
 #include "scenario_fleet.h"
+#include "scenario_governor.h"
 #include "scenario_order.h"
 #include "scenario_stall.h"
 #include "scenario_tree.h"
+#include "scenario_vote.h"
 
 enum { EXIT_GOOD = 0, EXIT_BAD = 1, EXIT_USAGE = 2 };
 
@@ -26,11 +30,16 @@ struct entry {
 };
 
 static const struct entry entries[] = {
+    {"budget", play_budget, false, "2.4 million tokens for 300 agents that would use more"},
     {"cache_fleet", play_cache_fleet, true, "300 recorded sessions, 64 slots, 200,000 blocks"},
     {"cancel", play_cancel, false, "a tree of 1,010,101 steps, cancelled at its root"},
     {"critical_path", play_critical_path, false, "4,000 steps in uneven chains on 48 agents"},
     {"dataflow", play_dataflow, false, "300 chains of 13 steps on 64 agents, against barriers"},
+    {"fairness", play_fairness, false, "300 runs of unequal size, three tenants, 64 agents"},
+    {"governor", play_governor, false, "300 steps, and a backend that turns away what is too much"},
+    {"hedge", play_hedge, false, "300 steps of which some hang: second attempts for the slow ones"},
     {"join", play_join, false, "300 steps of which some hang: all of them, or 95 of 100"},
+    {"vote", play_vote, false, "five voters, three must agree: all of them, or until they do"},
 };
 
 #define ENTRIES (sizeof entries / sizeof entries[0])

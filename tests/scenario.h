@@ -178,4 +178,48 @@ static inline bool graph_play(struct scenario *s, const struct graph *graph, uin
            scenario_fail(s, SWARM_E_FAILED, "the log breaks a rule of the plan");
 }
 
+/* ---- Fleets ------------------------------------------------------------------------------ */
+
+/* A swarm without a log, the mock, and so many agents that take one step at a time. Closed with
+ * engine_close. */
+static inline bool world_open(struct scenario *s, swarm_config *config, swarm_mock_spec *mock,
+                              uint32_t agents) {
+    struct engine_need need = {config, mock, 1};
+    mock->size = sizeof *mock;
+    mock->models_count = mock->models_count == 0 ? 1 : mock->models_count;
+    mock->inflight_max = mock->inflight_max == 0 ? agents : mock->inflight_max;
+    mock->scripts_max = SWARM_NONE;
+    config->log_bytes = SWARM_NEVER;
+    config->agents_max = agents;
+    if (!engine_open(&s->engine, &need, &s->error)) {
+        return false;
+    }
+    swarm_profile_spec profile = {.name = "worker", .backend = s->engine.backend};
+    swarm_agent_add(s->engine.sw, swarm_profile_add(s->engine.sw, &profile), agents);
+    return true;
+}
+
+static inline bool world_commit(struct scenario *s, swarm_plan *plan) {
+    swarm_error error = {.text = NULL};
+    swarm_status status = swarm_plan_commit(plan, &error);
+    return status == SWARM_OK || scenario_fail(s, status, error.text);
+}
+
+/* Until all runs have ended and the backend owes no answer. */
+static inline bool world_drive(struct scenario *s) {
+    swarm_status status = swarm_sim_drive(s->engine.sw, NULL);
+    if (status == SWARM_OK && swarm_drain(s->engine.sw) == SWARM_E_AGAIN) {
+        status = swarm_sim_drive(s->engine.sw, NULL);
+    }
+    return status == SWARM_OK || scenario_fail(s, status, NULL);
+}
+
+/* The report of a run in which so many steps must have ended OK, at least. */
+static inline bool world_report(struct scenario *s, swarm_run run, uint64_t ok,
+                                swarm_run_report *report) {
+    swarm_status status = swarm_run_report_get(s->engine.sw, run, report);
+    return (status == SWARM_OK && report->ok >= ok) ||
+           scenario_fail(s, status != SWARM_OK ? status : SWARM_E_FAILED, NULL);
+}
+
 #endif

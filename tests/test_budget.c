@@ -5,8 +5,6 @@
  */
 #include "test_dispatch.h"
 
-#include "../backends/mock/swarm_mock.h"
-
 #define TOKENS(n)                                                                                  \
     { .output_tokens = (n) }
 
@@ -477,52 +475,6 @@ TEST(never_over_under_any_interleaving) {
         CHECK(spent != 0);
         rig_check_run(rig, run);
         rig_free(rig);
-    }
-}
-
-/* The scenario S5: 2.4 million output tokens, steps of at most 8,000 (mean 600), 300 in flight. */
-TEST(a_budget_is_used_up_with_300_in_flight) {
-    static unsigned char memory[1u << 20];
-    static const swarm_mock_model model = {.kind = SWARM_MOCK_TOKENS,
-                                           .decode_milli = 50000,
-                                           .output_tokens = 600,
-                                           .output_sigma_ppm = 1000000};
-    const swarm_mock_spec mock_spec = {
-        .size = sizeof mock_spec, .models = &model, .models_count = 1};
-    const swarm_config config = {.size = sizeof config,
-                                 .version = SWARM_VERSION,
-                                 .host = swarm_host_default(),
-                                 .log_bytes = SWARM_NEVER};
-    const uint64_t limit = 2400000;
-
-    for (uint64_t seed = 1; seed <= 5; seed++) {
-        swarm *sw = NULL;
-        swarm_mock *mock = swarm_mock_new(&mock_spec, memory, sizeof memory);
-        const swarm_budget_spec spec = {
-            .name = "all", .limit = {.output_tokens = limit}, .policy = SWARM_BUDGET_STOP};
-        const swarm_run_spec run_spec = {.seed = seed};
-        swarm_charge_spec charge = {.reserve = {.output_tokens = 8000}};
-        const swarm_step_spec step = {.charge = &charge};
-        swarm_profile_spec profile = {.name = "p"};
-        swarm_budget_info info = {0};
-        swarm_plan *plan;
-
-        CHECK_EQ(swarm_new(&config, &sw), SWARM_OK);
-        profile.backend = swarm_backend_add(sw, swarm_mock_backend(mock));
-        CHECK(swarm_agent_add(sw, swarm_profile_add(sw, &profile), 300).id != 0);
-        charge.budget = swarm_budget_add(sw, &spec);
-        plan = swarm_plan_open(sw, swarm_run_open(sw, &run_spec));
-        for (uint32_t i = 0; i < 6000; i++) {
-            (void)swarm_step_add(plan, &step);
-        }
-        CHECK_EQ(swarm_plan_commit(plan, NULL), SWARM_OK);
-        CHECK_EQ(swarm_sim_drive(sw, NULL), SWARM_OK);
-        CHECK_EQ(swarm_budget_get(sw, charge.budget, &info), SWARM_OK);
-        CHECK(info.spent.output_tokens <= limit);
-        CHECK(info.spent.output_tokens * 1000 >= limit * 995);
-        CHECK_EQ(info.reserved.output_tokens, 0);
-        printf("# spent %" PRIu64 " of %" PRIu64 "\n", info.spent.output_tokens, limit);
-        CHECK_EQ(swarm_free(sw), SWARM_OK);
     }
 }
 

@@ -3,9 +3,8 @@
  * Limits (M29): token buckets, exact to the token; permits and rates taken together or not at all;
  * limits of a backend; who is overtaken too often; the governor (S6).
  */
-#include "test_dispatch.h"
+#include "test_events.h"
 
-#include "../backends/mock/swarm_mock.h"
 #include "../src/base/bucket.h"
 
 #define MINUTE (60 * SECOND)
@@ -306,85 +305,49 @@ TEST(who_saves_and_is_cancelled_saves_no_more) {
     rig_free(rig);
 }
 
-/* ---- the governor: 300 steps against a backend that refuses what is above its limit */
+/* ---- the governor (how near it comes to a limit that is known: scenario_governor.h) */
 
-struct ramp {
-    uint64_t makespan_ns, refused, cuts;
-};
-
-static struct ramp ramp_play(uint32_t limit, uint64_t mean_ns, uint64_t seed, bool known) {
-    static unsigned char memory[1u << 20];
-    const swarm_mock_model model = {
-        .kind = SWARM_MOCK_LOGNORMAL, .mean_ns = mean_ns, .sigma_ppm = 700000};
-    const swarm_mock_spec mock_spec = {.size = sizeof mock_spec,
-                                       .models = &model,
-                                       .models_count = 1,
-                                       .inflight_max = limit,
-                                       .again_ns = 1,
-                                       .flags = SWARM_MOCK_REFUSE};
-    const swarm_config config = {.size = sizeof config,
-                                 .version = SWARM_VERSION,
-                                 .host = swarm_host_default(),
-                                 .log_bytes = SWARM_NEVER};
-    const swarm_governor_spec governor = {.confirm_ns = 1};
-    const swarm_run_spec run_spec = {.seed = seed};
-    swarm_mock *mock = swarm_mock_new(&mock_spec, memory, sizeof memory);
-    swarm_profile_spec profile = {.name = "p"};
-    swarm_limit_spec cap = {.name = "known", .capacity = limit};
-    swarm_mock_stats stats = {0};
-    swarm_run_report report = {0};
-    struct ramp ramp = {0};
-    swarm_plan *plan;
+/* Starts 0 and 1, two more for each two that were not turned away within 10 ns, none for 100 ns
+ * after a refusal; then 9/10 of the four that had been accepted, 4/window more a completion and
+ * 1/(2 window) a start: 3.6, 4.71, 5.56, 5.65. */
+TEST(the_window_grows_is_cut_and_grows_slowly) {
+    const swarm_governor_spec governor = {.confirm_ns = 10, .hold_ns = 100, .first = 2};
+    struct rig *rig = rig_new(NULL, 20);
     swarm_run run;
-    swarm *sw = NULL;
+    swarm_plan *plan = rig_plan(rig, NULL, &run);
 
-    CHECK_EQ(swarm_new(&config, &sw), SWARM_OK);
-    profile.backend = cap.backend = swarm_backend_add(sw, swarm_mock_backend(mock));
-    CHECK(swarm_agent_add(sw, swarm_profile_add(sw, &profile), 300).id != 0);
-    if (known) {
-        CHECK(swarm_limit_add(sw, &cap).id != 0);
-    } else {
-        CHECK_EQ(swarm_governor_set(sw, profile.backend, &governor), SWARM_OK);
+    CHECK_EQ(swarm_governor_set(rig->sw, rig->backend, &governor), SWARM_OK);
+    for (uint32_t i = 0; i < 20; i++) {
+        (void)rig_step(plan);
     }
-    run = swarm_run_open(sw, &run_spec);
-    plan = swarm_plan_open(sw, run);
-    for (uint32_t i = 0; i < 300; i++) {
-        (void)swarm_step_add(plan, NULL);
+    rig_commit(plan);
+    for (uint64_t now = 0; now < 30; now += 10) {
+        rig_at(rig, now);
+        CHECK_EQ(rig_count(rig, SWARM_REQUEST_START), 2 + now / 5);
+        rig_at(rig, now + 9);
+        CHECK_EQ(rig_count(rig, SWARM_REQUEST_START), 2 + now / 5);
     }
-    CHECK_EQ(swarm_plan_commit(plan, NULL), SWARM_OK);
-    CHECK_EQ(swarm_sim_drive(sw, NULL), SWARM_OK);
-    CHECK_EQ(swarm_run_report_get(sw, run, &report), SWARM_OK);
-    CHECK_EQ(report.ok, 300);
-    CHECK_EQ(swarm_mock_stats_get(mock, &stats), SWARM_OK);
-    ramp.makespan_ns = report.end_ns;
-    ramp.refused = stats.refused;
-    CHECK_EQ(swarm_free(sw), SWARM_OK);
-    return ramp;
-}
-
-TEST(the_governor_finds_the_limit) {
-    static const uint32_t limits[] = {50, 64, 100, 300};
-    static const uint64_t means[] = {120 * SECOND, 20 * SECOND};
-
-    for (uint32_t m = 0; m < 2; m++) {
-        for (uint32_t i = 0; i < 4; i++) {
-            uint64_t known = 0, found = 0, refused = 0;
-
-            for (uint64_t seed = 1; seed <= 10; seed++) {
-                struct ramp best = ramp_play(limits[i], means[m], seed, true);
-                struct ramp ramp = ramp_play(limits[i], means[m], seed, false);
-
-                CHECK_EQ(best.refused, 0);
-                known += best.makespan_ns;
-                found += ramp.makespan_ns;
-                refused = ramp.refused > refused ? ramp.refused : refused;
-            }
-            printf("# limit %" PRIu32 ": %" PRIu64 " ppm of the optimum, %" PRIu64 " refused\n",
-                   limits[i], found * 1000000 / known, refused);
-            CHECK(found * 100 <= known * 105);
-            CHECK(refused <= 5);
-        }
-    }
+    rig_hold(rig, 5, SWARM_OUTCOME_REFUSED, 30); /* sooner than the governor lets it */
+    CHECK_EQ(event_count(rig, SWARM_EVENT_GOVERN, SWARM_NEVER), 1);
+    CHECK_EQ(event_last(rig, SWARM_EVENT_GOVERN, SWARM_NEVER).field[1], 6000000);
+    CHECK_EQ(event_last(rig, SWARM_EVENT_GOVERN, SWARM_NEVER).field[2], 3600000);
+    CHECK_EQ(event_last(rig, SWARM_EVENT_GOVERN, SWARM_NEVER).field[3], 5);
+    rig_answer(rig, 0, SWARM_OUTCOME_OK);
+    rig_answer(rig, 1, SWARM_OUTCOME_OK);
+    rig_at(rig, 128);
+    CHECK_EQ(rig_count(rig, SWARM_REQUEST_START), 6);
+    rig_at(rig, 129);
+    CHECK_EQ(rig_count(rig, SWARM_REQUEST_START), 8); /* five in flight */
+    rig_hold(rig, 6, SWARM_OUTCOME_THROTTLED, 130);   /* too soon for another cut */
+    CHECK_EQ(event_count(rig, SWARM_EVENT_GOVERN, SWARM_NEVER), 1);
+    rig_at(rig, 229);
+    CHECK_EQ(rig_count(rig, SWARM_REQUEST_START), 8); /* what is in flight is what it takes */
+    CHECK_EQ(swarm_governor_set(rig->sw, rig->backend, NULL), SWARM_OK);
+    rig_at(rig, 230);
+    CHECK_EQ(rig_count(rig, SWARM_REQUEST_START), 22); /* all twenty, two of them twice */
+    rig_finish(rig);
+    rig_check_run(rig, run);
+    rig_free(rig);
 }
 
 TEST_MAIN()

@@ -4,8 +4,6 @@
  */
 #include "test_dispatch.h"
 
-#include "../backends/mock/swarm_mock.h"
-
 static swarm_tenant tenant_of(struct rig *rig, const char *name, uint32_t weight, uint32_t runs) {
     swarm_tenant tenant = swarm_tenant_add(rig->sw, &(swarm_tenant_spec){name, weight, runs});
 
@@ -156,77 +154,6 @@ TEST(deadlines_order_and_admit) {
     rig_finish(rig);
     rig_check_run(rig, run);
     rig_free(rig);
-}
-
-/* ---- the scenario S8, smaller: runs of very unequal size, first come against least served */
-
-static uint64_t mean_completion(uint64_t seed, uint32_t order) {
-    static unsigned char memory[1u << 18];
-    static const swarm_mock_model model = {
-        .kind = SWARM_MOCK_LOGNORMAL, .mean_ns = 10 * SECOND, .sigma_ppm = 700000};
-    const swarm_mock_spec mock_spec = {
-        .size = sizeof mock_spec, .models = &model, .models_count = 1};
-    const swarm_config config = {.size = sizeof config,
-                                 .version = SWARM_VERSION,
-                                 .host = swarm_host_default(),
-                                 .runs_max = 128,
-                                 .steps_max = 40000,
-                                 .tracked_max = 40000,
-                                 .log_bytes = SWARM_NEVER};
-    swarm_mock *mock = swarm_mock_new(&mock_spec, memory, sizeof memory);
-    swarm_profile_spec profile = {.name = "p"};
-    swarm_tenant_spec tenant = {.name = "t", .runs = order};
-    swarm_run_spec spec = {0};
-    swarm_run runs[100];
-    uint64_t sum = 0;
-    swarm *sw = NULL;
-
-    CHECK_EQ(swarm_new(&config, &sw), SWARM_OK);
-    profile.backend = swarm_backend_add(sw, swarm_mock_backend(mock));
-    CHECK(swarm_agent_add(sw, swarm_profile_add(sw, &profile), 32).id != 0);
-    spec.tenant = swarm_tenant_add(sw, &tenant);
-    for (uint32_t i = 0; i < 100; i++) {
-        /* Pareto, alpha 1: 8 / u, at most 2,000 */
-        uint64_t size = 8000 / (1 + random_below(random_draw(seed, 9, i), 1000)), chains;
-        swarm_step last[64];
-        swarm_plan *plan;
-
-        size = size < 4 ? 4 : size > 2000 ? 2000 : size;
-        chains = size / 8 < 1 ? 1 : size / 8 > 64 ? 64 : size / 8;
-        spec.seed = seed * 1000 + i;
-        runs[i] = swarm_run_open(sw, &spec);
-        plan = swarm_plan_open(sw, runs[i]);
-        for (uint64_t k = 0; k < size; k++) {
-            swarm_step step = swarm_step_add(plan, NULL);
-
-            if (k >= chains) {
-                (void)swarm_edge_add(plan, last[k % chains], step, 0);
-            }
-            last[k % chains] = step;
-        }
-        CHECK_EQ(swarm_plan_commit(plan, NULL), SWARM_OK);
-    }
-    CHECK_EQ(swarm_sim_drive(sw, NULL), SWARM_OK);
-    for (uint32_t i = 0; i < 100; i++) {
-        swarm_run_report report = {0};
-
-        CHECK_EQ(swarm_run_report_get(sw, runs[i], &report), SWARM_OK);
-        sum += report.end_ns / 1000000;
-    }
-    CHECK_EQ(swarm_free(sw), SWARM_OK);
-    return sum;
-}
-
-TEST(least_served_is_far_below_first_come) {
-    uint64_t least = 0, first = 0;
-
-    for (uint64_t seed = 1; seed <= 3; seed++) {
-        least += mean_completion(seed, SWARM_RUNS_LEAST_SERVED);
-        first += mean_completion(seed, SWARM_RUNS_TOGETHER);
-    }
-    printf("# mean completion, least served %" PRIu64 " ms, first come %" PRIu64 " ms\n",
-           least / 300, first / 300);
-    CHECK(least * 4 <= first * 3);
 }
 
 TEST_MAIN()
