@@ -30,11 +30,18 @@
 #include "check.h"
 
 /* Distance that keeps two hot words from sharing a cache line. */
+/* 64 is right for x86 and most of ARM; where it is too small (Apple's M1 has 128), it costs speed
+ * and nothing else. */
 #define ATOMIC_LINE 64
 
+/* Plain data that changes hands. A model checker replaces both by its own; here they are the access
+ * itself, so that the compiler sees nothing that it could not optimise. */
 #define SHARED_READ(x) (x)
 #define SHARED_WRITE(x, v) ((x) = (v))
 
+/* ---- no atomics: one thread. The functions exist because EXCHANGE and CAS need the old value and
+ * the new one in one expression; an interrupt in between would be seen, another thread does not
+ * exist. */
 #if defined(__STDC_NO_ATOMICS__)
 
 typedef struct atomic_u32 {
@@ -59,8 +66,10 @@ static inline uint64_t atomic_plain_exchange64(uint64_t *place, uint64_t value) 
     return before;
 }
 
+/* Compare and swap: a success writes `place`, a failure `expected`, and never both. */
 static inline bool atomic_plain_cas32(uint32_t *place, uint32_t *expected, uint32_t desired) {
     bool equal = *place == *expected;
+    SWARM_ASSERT(place != expected);
 
     *(equal ? place : expected) = equal ? desired : *place;
     return equal;
@@ -68,6 +77,7 @@ static inline bool atomic_plain_cas32(uint32_t *place, uint32_t *expected, uint3
 
 static inline bool atomic_plain_cas64(uint64_t *place, uint64_t *expected, uint64_t desired) {
     bool equal = *place == *expected;
+    SWARM_ASSERT(place != expected);
 
     *(equal ? place : expected) = equal ? desired : *place;
     return equal;
@@ -114,10 +124,14 @@ typedef struct atomic_u64 {
 } atomic_u64;
 #endif
 
+/* An atomic that takes a lock would hang when the thread that holds it is not scheduled, and a
+ * signal handler could wait for itself. Both widths must be instructions: refuse to build else. */
 static_assert(ATOMIC_INT_LOCK_FREE == 2, "32-bit atomics take a lock here");
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics take a lock here");
 static_assert(UINT_MAX == UINT32_MAX && ULLONG_MAX == UINT64_MAX, "the asserts above name widths");
 
+/* One macro each, so that the last word is the order and nothing of it is implied: a bare C11
+ * operation is seq_cst without saying so, which is the mistake that a reader cannot see. */
 #define ATOMIC_ORDER(order) ATOMIC_STD memory_order_##order
 
 #define ATOMIC_LOAD(p, order) ATOMIC_STD atomic_load_explicit(&(p)->value, ATOMIC_ORDER(order))

@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The index that is none. It is no slot of any pool: capacities are below it. */
 #define NONE32 UINT32_MAX
 
 #ifdef __cplusplus
@@ -32,6 +33,8 @@ extern void swarm__assert_failed(const char *text, const char *file, int line);
 }
 #endif
 
+/* sizeof evaluates nothing, and yet the names in `cond` count as used: an assert is never the
+ * reason for a warning in the other build. */
 #if defined(SWARM_ASSERTS)
 #define SWARM_ASSERT(cond) ((cond) ? (void)0 : swarm__assert_failed(#cond, __FILE__, __LINE__))
 #else

@@ -49,6 +49,7 @@ static inline uint64_t wide_multiply(uint64_t a, uint64_t b, uint64_t *out_high)
 
 /* (high:low) / divisor, rounded down. A quotient bit each round; the rare path of mul_div only. */
 static inline uint64_t wide_divide(uint64_t high, uint64_t low, uint64_t divisor) {
+    SWARM_ASSERT(divisor != 0);
     SWARM_ASSERT(high < divisor); /* else the quotient has more than 64 bits */
     for (int bit = 0; bit < 64; bit++) {
         uint64_t carry = high >> 63;
@@ -64,6 +65,9 @@ static inline uint64_t wide_divide(uint64_t high, uint64_t low, uint64_t divisor
     return low;
 }
 
+/* The checked family: true and the result, or false and *out untouched, so that a caller who adds
+ * up several sizes may keep the last good one. The test comes before the operation and asks for the
+ * room that is left: it cannot wrap itself. */
 static inline bool checked_add32(uint32_t a, uint32_t b, uint32_t *out) {
     if (b > UINT32_MAX - a) {
         return false;
@@ -123,6 +127,7 @@ static inline bool checked_mul_div(uint64_t a, uint64_t b, uint64_t c, uint64_t 
     uint64_t high;
     uint64_t low = wide_multiply(a, b, &high);
 
+    SWARM_ASSERT(out != NULL);
     if (high >= c) { /* covers c = 0 */
         return false;
     }
@@ -138,6 +143,8 @@ static inline bool checked_align_up(uint64_t value, uint64_t align, uint64_t *ou
         return false;
     }
     *out = (value + align - 1) & ~(align - 1);
+    SWARM_ASSERT(*out >= value);
+    SWARM_ASSERT(*out - value < align);
     return true;
 }
 

@@ -75,6 +75,7 @@ static const uint32_t crc32c_table[16][16] = {
 
 /* What four bytes contribute that have `behind` half-bytes behind them. */
 static inline uint32_t crc32c_word(uint32_t x, int behind) {
+    SWARM_ASSERT(behind == 0 || behind == 8);
     const uint32_t(*table)[16] = crc32c_table + behind;
 
     return table[7][x & 15] ^ table[6][x >> 4 & 15] ^ table[5][x >> 8 & 15] ^
@@ -82,6 +83,7 @@ static inline uint32_t crc32c_word(uint32_t x, int behind) {
            table[1][x >> 24 & 15] ^ table[0][x >> 28];
 }
 
+/* Little-endian whatever the machine is: a log is read where it was not written. */
 static inline uint32_t crc32c_load(const unsigned char *at) {
     return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
@@ -108,6 +110,7 @@ static inline uint32_t crc32c(uint32_t crc, const void *bytes, size_t size) {
 static inline bool crc32c_has_quick(void) {
     uint32_t a = 1, b, c = 0, d; /* leaf 1 is there on every processor of 64 bits */
 
+    /* Not the compiler's __builtin_cpu_supports, which needs a symbol of its runtime. */
     __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
     return (c >> 20 & 1) != 0;
 }

@@ -34,10 +34,14 @@
 #define HASH_FACTOR_A 0xA0761D6478BD642Fu /* both factors: wyhash's, odd, 32 bits set */
 #define HASH_FACTOR_B 0xE7037ED1A0B428DBu
 
+/* A hash that is being computed. It may be copied, kept in a log ring and gone on with later. */
 struct hash128 {
     uint64_t lane[4];
-    uint64_t size;                  /* bytes so far; size % HASH_BLOCK of them wait in tail */
-    unsigned char tail[HASH_BLOCK]; /* the block that is not full yet */
+    /* Bytes so far; size % HASH_BLOCK of them wait in tail. */
+    uint64_t size;
+    /* The block that is not full yet. What stands behind its bytes is left over and means nothing:
+     * hash128_end copies what counts. */
+    unsigned char tail[HASH_BLOCK];
 };
 
 static_assert(sizeof(struct hash128) == 72, "hash128 has padding");
@@ -60,6 +64,8 @@ static inline uint64_t hash_load64(const unsigned char *at) {
            (uint64_t)at[7] << 56;
 }
 
+/* The round function: high xor low half of the product. It loses information (a factor of 0 gives
+ * 0), which a Feistel round may. */
 static inline uint64_t hash_fold(uint64_t a, uint64_t b) {
     uint64_t high;
     uint64_t low = wide_multiply(a, b, &high);
@@ -67,6 +73,7 @@ static inline uint64_t hash_fold(uint64_t a, uint64_t b) {
     return high ^ low;
 }
 
+/* Takes 16 bytes into a pair and does two rounds: a permutation of the pair for every (x, y). */
 static inline void hash_pair(uint64_t *a, uint64_t *b, uint64_t x, uint64_t y) {
     *a ^= x;
     *b ^= y;
@@ -74,7 +81,10 @@ static inline void hash_pair(uint64_t *a, uint64_t *b, uint64_t x, uint64_t y) {
     *b += hash_fold(*a, HASH_FACTOR_B);
 }
 
+/* Lanes in locals, so that they stay in registers: through the pointer, each round would wait for a
+ * store of the one before. */
 static inline void hash_blocks(uint64_t lane[4], const unsigned char *at, size_t count) {
+    SWARM_ASSERT(at != NULL || count == 0);
     uint64_t a = lane[0], b = lane[1], c = lane[2], d = lane[3];
 
     for (; count != 0; count--, at += HASH_BLOCK) {
@@ -87,6 +97,7 @@ static inline void hash_blocks(uint64_t lane[4], const unsigned char *at, size_t
     lane[3] = d;
 }
 
+/* Four lanes that differ from each other and with each seed. */
 static inline void hash128_init(struct hash128 *hash, uint64_t seed) {
     for (uint64_t i = 0; i < 4; i++) {
         hash->lane[i] = hash_mix64(seed, i + 1);
@@ -95,6 +106,7 @@ static inline void hash128_init(struct hash128 *hash, uint64_t seed) {
     memset(hash->tail, 0, sizeof hash->tail);
 }
 
+/* The next bytes of the stream. However the stream is cut, each block goes in whole and once. */
 static inline void hash128_add(struct hash128 *hash, const void *bytes, size_t size) {
     const unsigned char *at = (const unsigned char *)bytes;
     size_t held = (size_t)(hash->size % HASH_BLOCK);
@@ -123,6 +135,7 @@ static inline void hash128_add(struct hash128 *hash, const void *bytes, size_t s
 static inline void hash128_end(const struct hash128 *hash, uint64_t out[2]) {
     uint64_t lane[4] = {hash->lane[0], hash->lane[1], hash->lane[2], hash->lane[3]};
     size_t held = (size_t)(hash->size % HASH_BLOCK);
+    SWARM_ASSERT(out != NULL);
 
     if (held != 0) {
         unsigned char last[HASH_BLOCK] = {0};
@@ -130,6 +143,8 @@ static inline void hash128_end(const struct hash128 *hash, uint64_t out[2]) {
         memcpy(last, hash->tail, held);
         hash_blocks(lane, last, 1);
     }
+    /* The pairs have not met so far. Eight rounds with both, the size and a constant, and then the
+     * finaliser: every bit of the stream reaches every bit of the result. */
     hash_pair(&lane[0], &lane[1], lane[2], lane[3]);
     hash_pair(&lane[0], &lane[1], hash->size, HASH_GOLDEN);
     hash_pair(&lane[0], &lane[1], lane[3], lane[2]);
@@ -138,6 +153,7 @@ static inline void hash128_end(const struct hash128 *hash, uint64_t out[2]) {
     out[1] = mix64(lane[1]);
 }
 
+/* The digest of some bytes: the first half of their hash with seed 0. May be 0. */
 static inline uint64_t hash_bytes64(const void *bytes, size_t size) {
     struct hash128 hash;
     uint64_t out[2];

@@ -27,9 +27,13 @@
 
 #include "check.h"
 
+/* A member of a heap: key and links. Whoever keeps more about it has an array beside. */
 struct heap_node {
+    /* The key: rank decides, then first, then second. Set while the node is in no heap, and not
+     * touched while it is in one: the heap would not notice. */
     uint64_t first, second;
     uint32_t rank;
+    /* Indices of nodes; see Shape above. */
     uint32_t child, sibling, previous;
 };
 
@@ -37,15 +41,19 @@ static_assert(sizeof(struct heap_node) == 32, "two nodes a cache line");
 
 /* Before a node's first use. The key is the caller's to set, while the node is in no heap. */
 static inline void heap_node_init(struct heap_node *nodes, uint32_t index) {
+    SWARM_ASSERT(index != NONE32);
     nodes[index].child = NONE32;
     nodes[index].sibling = NONE32;
     nodes[index].previous = NONE32;
 }
 
+/* Whether the node is in a heap, any heap: which one only its owner knows. */
 static inline bool heap_contains(const struct heap_node *nodes, uint32_t index) {
+    SWARM_ASSERT(index != NONE32);
     return nodes[index].previous != NONE32;
 }
 
+/* The smallest node, which stays; NONE32 when there is none. */
 static inline uint32_t heap_top(const struct heap_node *nodes, const uint32_t *root) {
     SWARM_ASSERT(*root == NONE32 || nodes[*root].previous == *root);
     (void)nodes;
@@ -84,6 +92,8 @@ static inline uint32_t heap_link(struct heap_node *nodes, uint32_t a, uint32_t b
     return winner;
 }
 
+/* The one place that makes a root, so that its mark (it is its own `previous`) is never
+ * forgotten. */
 static inline void heap_set_root(struct heap_node *nodes, uint32_t *root, uint32_t index) {
     *root = index;
     if (index != NONE32) {
@@ -102,6 +112,7 @@ static inline uint32_t heap_merge_siblings(struct heap_node *nodes, uint32_t fir
 
         first = NONE32;
         if (other != NONE32) {
+            SWARM_ASSERT(other != tree);
             first = nodes[other].sibling;
             tree = heap_link(nodes, tree, other);
         }
@@ -121,14 +132,17 @@ static inline uint32_t heap_merge_siblings(struct heap_node *nodes, uint32_t fir
     return merged;
 }
 
+/* Puts a node in, whose key is set. O(1): it becomes the root, or the root's first child. */
 static inline void heap_push(struct heap_node *nodes, uint32_t *root, uint32_t index) {
     SWARM_ASSERT(index != NONE32);
     SWARM_ASSERT(!heap_contains(nodes, index));
     SWARM_ASSERT(nodes[index].child == NONE32); /* since heap_node_init, or the way out */
     heap_set_root(nodes, root, *root == NONE32 ? index : heap_link(nodes, *root, index));
+    SWARM_ASSERT(heap_contains(nodes, index));
 }
 
-/* Takes the smallest node out; NONE32 when there is none. */
+/* Takes the smallest node out; NONE32 when there is none. The root's children become one tree again
+ * here, in two passes: this is where the work that pushes put off is done. */
 static inline uint32_t heap_pop(struct heap_node *nodes, uint32_t *root) {
     uint32_t top = *root;
 
@@ -138,10 +152,12 @@ static inline uint32_t heap_pop(struct heap_node *nodes, uint32_t *root) {
     SWARM_ASSERT(nodes[top].previous == top);
     heap_set_root(nodes, root, heap_merge_siblings(nodes, nodes[top].child));
     heap_node_init(nodes, top);
+    SWARM_ASSERT(!heap_contains(nodes, top));
     return top;
 }
 
-/* Takes any node of this heap out. */
+/* Takes any node of this heap out: its family is cut off, and the node's children, as one tree,
+ * meet the root. The caller knows the heap; a node of another one would take its subtree along. */
 static inline void heap_remove(struct heap_node *nodes, uint32_t *root, uint32_t index) {
     struct heap_node *node = &nodes[index];
     uint32_t orphans;
@@ -165,12 +181,14 @@ static inline void heap_remove(struct heap_node *nodes, uint32_t *root, uint32_t
         heap_set_root(nodes, root, heap_link(nodes, *root, orphans));
     }
     heap_node_init(nodes, index);
+    SWARM_ASSERT(!heap_contains(nodes, index));
 }
 
 /* The next node of a walk in depth-first order, or NONE32. It climbs from a last sibling by going
  * left to the first one, whose `previous` is the parent: each family is crossed twice, so a whole
  * walk is linear, and it needs no stack. */
 static inline uint32_t heap_walk(const struct heap_node *nodes, uint32_t root, uint32_t at) {
+    SWARM_ASSERT(heap_contains(nodes, at));
     if (nodes[at].child != NONE32) {
         return nodes[at].child;
     }

@@ -51,6 +51,7 @@ static inline void mailbox_init(struct mailbox *mailbox, atomic_u32 *links, uint
 /* The first half of a push: from here on the consumer can reach the node. */
 static inline uint32_t mailbox_push_begin(struct mailbox *mailbox, uint32_t node) {
     SWARM_ASSERT(node < mailbox->nodes);
+    /* Relaxed: the exchange below publishes it. */
     ATOMIC_STORE(&mailbox->links[node], MAILBOX_GAP, relaxed);
     /* Release: the node's contents and its gap mark, to the exchange of mailbox_take (mutant
      * MAILRLX); later exchanges are read-modify-writes and carry it on. */
@@ -67,6 +68,8 @@ static inline void mailbox_push_end(struct mailbox *mailbox, uint32_t node, uint
     ATOMIC_STORE(&mailbox->links[node], behind, release);
 }
 
+/* Puts a node in. The caller owns it before and must not touch it after; it is in no mailbox.
+ * Wait-free: two stores and an exchange, whoever else does what. */
 static inline void mailbox_push(struct mailbox *mailbox, uint32_t node) {
     uint32_t behind = mailbox_push_begin(mailbox, node);
 
@@ -76,8 +79,10 @@ static inline void mailbox_push(struct mailbox *mailbox, uint32_t node) {
 /* The consumer's: a node, or NONE32 when there is none or a producer is between its two steps. */
 static inline uint32_t mailbox_take(struct mailbox *mailbox) {
     uint32_t node = mailbox->cursor, behind;
+    SWARM_ASSERT(node == NONE32 || node < mailbox->nodes);
 
     if (node == NONE32) {
+        /* Relaxed: a miss costs a call, and no data is read because of it. */
         if (ATOMIC_LOAD(&mailbox->head, relaxed) == NONE32) {
             return NONE32; /* early look: spares the exchange; the signal brings us back */
         }

@@ -24,6 +24,7 @@
 
 #include "atomic.h"
 
+/* The head has a line to itself: every pop and push writes it, and the rest is only read. */
 struct pool {
     atomic_u64 head; /* tag in the high half, index in the low half */
     unsigned char apart[ATOMIC_LINE - sizeof(atomic_u64)];
@@ -44,6 +45,7 @@ static inline uint32_t pool_word_index(uint64_t word) {
     return (uint32_t)word;
 }
 
+/* All slots free, and none of them touched: the links cost nothing until they are used. */
 static inline void pool_init(struct pool *pool, atomic_u32 *links, uint32_t capacity) {
     SWARM_ASSERT(links != NULL || capacity == 0);
     SWARM_ASSERT(capacity < NONE32);
@@ -57,7 +59,7 @@ static inline void pool_init(struct pool *pool, atomic_u32 *links, uint32_t capa
 /* A slot that nobody had before; it carries no message, so no order is needed. CAS and not add: a
  * counter that went on counting past the end would come round. */
 static inline uint32_t pool_pop_fresh(struct pool *pool) {
-    uint32_t fresh = ATOMIC_LOAD(&pool->fresh, relaxed);
+    uint32_t fresh = ATOMIC_LOAD(&pool->fresh, relaxed); /* a guess: the CAS checks it */
 
     while (fresh < pool->capacity) {
         if (ATOMIC_CAS_WEAK(&pool->fresh, &fresh, fresh + 1, relaxed, relaxed)) {
@@ -67,7 +69,8 @@ static inline uint32_t pool_pop_fresh(struct pool *pool) {
     return NONE32;
 }
 
-/* NONE32 when all are taken. */
+/* A slot of the caller's own, or NONE32 when all are taken. Its contents are those that the last
+ * owner left. */
 static inline uint32_t pool_pop(struct pool *pool) {
     /* Acquire, here and where the CAS fails: pairs with the release CAS of pool_push_chain, which
      * makes the link readable, and the slot's last contents (mutant POPRLX). Pops in between are
@@ -111,6 +114,7 @@ static inline void pool_push_chain(struct pool *pool, uint32_t first, uint32_t l
                               relaxed));
 }
 
+/* Returns one slot. Whatever the caller wrote in it before is seen by its next owner. */
 static inline void pool_push(struct pool *pool, uint32_t slot) {
     pool_push_chain(pool, slot, slot);
 }

@@ -20,11 +20,17 @@
 #define QUANTILE_BUCKETS ((QUANTILE_TOP_BITS - 1u) * 8u)
 #define QUANTILE_TOTAL_MAX 4096u
 
+/* What is known about the times of one profile: enough to say "slower than 95 % of the others". */
 struct quantile {
+    /* Samples in all buckets together: 0 .. QUANTILE_TOTAL_MAX. Fits a bucket's uint16_t. */
     uint32_t total;
+    /* Samples whose time lies in quantile_floor(i) .. quantile_floor(i + 1) - 1. */
     uint16_t count[QUANTILE_BUCKETS];
 };
 
+/* The bucket of a time. Below 8 units each has its own; above, the highest set bit chooses the
+ * power of two, and the three bits behind it choose one of its eight. The search for that bit is a
+ * loop of at most 38 rounds, once an answer: no builtin of some compilers is needed. */
 static inline uint32_t quantile_bucket(uint64_t time_ns) {
     uint64_t units = time_ns >> QUANTILE_UNIT_BITS;
     uint32_t bits = 0;
@@ -33,6 +39,7 @@ static inline uint32_t quantile_bucket(uint64_t time_ns) {
         return QUANTILE_BUCKETS - 1;
     }
     while (units >> bits > 15) {
+        SWARM_ASSERT(bits < QUANTILE_TOP_BITS);
         bits++;
     }
     return units < 8 ? (uint32_t)units : (bits + 1) * 8 + ((uint32_t)(units >> bits) & 7u);
@@ -47,7 +54,10 @@ static inline uint64_t quantile_floor(uint32_t bucket) {
     return (uint64_t)(8 + bucket % 8) << (bucket / 8 - 1 + QUANTILE_UNIT_BITS);
 }
 
+/* Learns the time of one answer. Halving at the limit forgets slowly, without a clock: a profile
+ * that is asked seldom keeps what it knows. */
 static inline void quantile_add(struct quantile *q, uint64_t time_ns) {
+    SWARM_ASSERT(q->total <= QUANTILE_TOTAL_MAX);
     if (q->total == QUANTILE_TOTAL_MAX) {
         q->total = 0;
         for (uint32_t i = 0; i < QUANTILE_BUCKETS; i++) {
@@ -57,6 +67,7 @@ static inline void quantile_add(struct quantile *q, uint64_t time_ns) {
     }
     q->count[quantile_bucket(time_ns)]++;
     q->total++;
+    SWARM_ASSERT(q->total <= QUANTILE_TOTAL_MAX);
 }
 
 /* How many samples stay below or at the quantile, when `more` larger ones are still to come. */
@@ -64,6 +75,7 @@ static inline uint64_t quantile_rank(const struct quantile *q, uint32_t share_pp
     uint64_t all = (uint64_t)q->total + more, rank = (all * share_ppm + 999999) / 1000000;
 
     SWARM_ASSERT(share_ppm <= 1000000);
+    SWARM_ASSERT(rank <= all);
     return rank == 0 ? 1 : rank;
 }
 
@@ -81,6 +93,8 @@ static inline uint64_t quantile_at(const struct quantile *q, uint32_t share_ppm,
         if (before + q->count[i] >= rank) {
             uint64_t floor = quantile_floor(i), width = quantile_floor(i + 1) - floor;
 
+            SWARM_ASSERT(rank > before);
+            SWARM_ASSERT(q->count[i] != 0);
             return floor + width * (rank - before) / q->count[i];
         }
         before += q->count[i];

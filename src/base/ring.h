@@ -12,7 +12,7 @@
  * reader gets.
  *
  * Invariant: the records lie in read .. write, or, while wrap is set, in read .. wrap and then
- * 0 .. write with write < read. An empty ring starts again at 0: a record of up to
+ * 0 .. write with write <= read. An empty ring starts again at 0: a record of up to
  * capacity - RING_HEAD bytes is certain to fit once all has been read.
  *
  * Memory: the caller's block. Threads: one owner.
@@ -28,14 +28,20 @@
 #define RING_NO_WRAP SIZE_MAX
 
 struct ring {
+    /* The caller's block; ring_init says which. */
     unsigned char *bytes;
     size_t capacity;
+    /* Offset of the oldest record, and of the byte behind the newest one. */
     size_t read, write;
-    size_t wrap;     /* end of the records before the wrap, or RING_NO_WRAP */
-    size_t place;    /* where the open reservation's head will stand */
-    size_t reserved; /* bytes of the open reservation, 0 when none is */
+    /* Where the records before the wrap end; RING_NO_WRAP while all lie in one piece. */
+    size_t wrap;
+    /* Where the open reservation's head will stand: `write`, or 0. Means nothing without one. */
+    size_t place;
+    /* Bytes of the open reservation, 0 when none is open. */
+    size_t reserved;
 };
 
+/* Empty, over a block of any alignment: heads are copied and not cast. */
 static inline void ring_init(struct ring *ring, void *bytes, size_t capacity) {
     SWARM_ASSERT(bytes != NULL || capacity == 0);
     SWARM_ASSERT(capacity < RING_NO_WRAP);
@@ -50,7 +56,9 @@ static inline bool ring_empty(const struct ring *ring) {
     return ring->read == ring->write && ring->wrap == RING_NO_WRAP;
 }
 
-/* Bytes with head that fit behind the last record, and at the start. */
+/* Bytes with head that fit behind the last record, and at the start. After the wrap there is one
+ * gap only, and it lies behind the last record: it may be filled up to `read`, for with `wrap` set
+ * read == write does not mean empty. */
 static inline size_t ring_room_behind(const struct ring *ring) {
     return (ring->wrap == RING_NO_WRAP ? ring->capacity : ring->read) - ring->write;
 }
@@ -81,12 +89,15 @@ static inline unsigned char *ring_reserve(struct ring *ring, size_t size) {
     return ring->bytes + ring->place + RING_HEAD;
 }
 
+/* Gives the reservation up: no byte that a reader may see has changed. */
 static inline void ring_abandon(struct ring *ring) {
     SWARM_ASSERT(ring->reserved != 0);
     ring->reserved = 0;
 }
 
-/* Makes the first `size` bytes of the reservation a record. */
+/* Makes the first `size` bytes of the reservation a record. Only here does the wrap take place: a
+ * reservation at the start that is abandoned must not leave a gap behind. The reader may have read
+ * since the reservation. */
 static inline void ring_commit(struct ring *ring, size_t size) {
     uint32_t head = (uint32_t)size;
 
@@ -103,6 +114,7 @@ static inline void ring_commit(struct ring *ring, size_t size) {
     }
     ring->write = ring->place + RING_HEAD + size;
     ring->reserved = 0;
+    SWARM_ASSERT(ring->write <= ring->capacity);
 }
 
 /* Bytes of the oldest record, 0 when there is none. */
@@ -120,6 +132,8 @@ static inline size_t ring_next_size(const struct ring *ring) {
 /* Behind the oldest record; an empty ring starts again at its beginning, unless a reservation
  * already has its place. */
 static inline void ring_skip(struct ring *ring, size_t size) {
+    SWARM_ASSERT(!ring_empty(ring));
+    SWARM_ASSERT(size != 0);
     ring->read += RING_HEAD + size;
     if (ring->read == ring->wrap) {
         ring->read = 0;
@@ -138,12 +152,14 @@ static inline size_t ring_read(struct ring *ring, void *out, size_t capacity) {
     while (size != 0 && size <= capacity - copied) { /* each round takes a record */
         memcpy((unsigned char *)out + copied, ring->bytes + ring->read + RING_HEAD, size);
         copied += size;
+        SWARM_ASSERT(copied <= capacity);
         ring_skip(ring, size);
         size = ring_next_size(ring);
     }
     return copied;
 }
 
+/* The offsets are in order; for asserts. O(1): it does not walk the records. */
 static inline bool ring_invariant(const struct ring *ring) {
     bool wrapped = ring->wrap != RING_NO_WRAP;
     bool ordered = wrapped ? ring->write <= ring->read && ring->read < ring->wrap &&

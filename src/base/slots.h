@@ -17,7 +17,9 @@
 
 #include "check.h"
 
+/* A pool of `capacity` numbers. Whoever keeps records has an array beside, indexed by them. */
 struct slots {
+    /* A slot's link: itself while it is taken, else the next free one or NONE32. */
     uint32_t *links;
     uint32_t capacity; /* below NONE32 */
     uint32_t fresh;    /* the lowest slot that was never given out */
@@ -25,6 +27,7 @@ struct slots {
     uint32_t used;     /* taken and not given back */
 };
 
+/* All free, in O(1). The array need not be cleared. */
 static inline void slots_init(struct slots *slots, uint32_t *links, uint32_t capacity) {
     SWARM_ASSERT(links != NULL || capacity == 0);
     SWARM_ASSERT(capacity < NONE32);
@@ -35,11 +38,13 @@ static inline void slots_init(struct slots *slots, uint32_t *links, uint32_t cap
     slots->used = 0;
 }
 
+/* Whether the slot is somebody's. Any number may be asked: what comes out of a handle is looked at
+ * here first. */
 static inline bool slots_taken(const struct slots *slots, uint32_t slot) {
     return slot < slots->fresh && slots->links[slot] == slot;
 }
 
-/* NONE32 when all are taken. */
+/* A slot for the caller, or NONE32 when all are taken. O(1). */
 static inline uint32_t slots_take(struct slots *slots) {
     uint32_t slot;
 
@@ -54,17 +59,21 @@ static inline uint32_t slots_take(struct slots *slots) {
     }
     slots->links[slot] = slot;
     slots->used++;
+    SWARM_ASSERT(slots->used <= slots->fresh);
     return slot;
 }
 
+/* Gives a slot back: once, and by whoever took it. O(1). */
 static inline void slots_give(struct slots *slots, uint32_t slot) {
     SWARM_ASSERT(slots_taken(slots, slot));
     SWARM_ASSERT(slots->used != 0);
     slots->links[slot] = slots->free;
     slots->free = slot;
     slots->used--;
+    SWARM_ASSERT(!slots_taken(slots, slot));
 }
 
+/* The free list holds exactly what is not taken; for asserts. O(free slots). */
 static inline bool slots_invariant(const struct slots *slots) {
     uint32_t free_count = 0;
 

@@ -21,6 +21,8 @@
 
 #include "atomic.h"
 
+/* Head and links; a node's link means something only while the node is on a stack or in a chain
+ * that was taken. */
 struct stack {
     atomic_u32 head;
     uint32_t nodes; /* size of the array of links */
@@ -56,6 +58,7 @@ static inline void stack_push_chain(struct stack *stack, uint32_t first, uint32_
     } while (!ATOMIC_CAS_WEAK(&stack->head, &head, first, release, relaxed));
 }
 
+/* Pushes one node. The caller owned it and must not touch it after: somebody may have taken it. */
 static inline void stack_push(struct stack *stack, uint32_t node) {
     stack_push_chain(stack, node, node);
 }
