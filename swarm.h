@@ -169,7 +169,8 @@ enum {
     SWARM_E_BUDGET = -25,      /* a reservation does not fit its budget */
     SWARM_E_PAUSED = -26,      /* only an answer from outside can move anything */
     SWARM_E_CONFLICT = -27,    /* a state key has a newer version than the one built upon */
-    SWARM_E_NO_QUORUM = -28    /* no class of answers can reach the quorum */
+    SWARM_E_NO_QUORUM = -28,   /* no class of answers can reach the quorum */
+    SWARM_E_DEADLOCK = -29     /* steps waited for each other in a circle */
 };
 
 /* Text of a status: what is wrong and what to do. Never null; static. [pure] */
@@ -1466,6 +1467,21 @@ SWARM_API swarm_status swarm_progress(swarm *sw, swarm_attempt attempt, uint64_t
                                       uint64_t tokens, uint64_t digest);
 
 /*
+ * Says that an attempt in flight will not go on before a step has ended, for instance one that it
+ * has handed a part of its work to; a null step: it waits no more. The call does not block:
+ * swarm_step_status tells when that is. Meanwhile the attempt keeps its agent, permits and
+ * reservation, and its time limits run. So steps can wait for each other in a circle: the round in
+ * which it closes tells it, a DEADLOCK event for each of its steps, and gives up the attempt in it
+ * that was started last: its step is tried again under its retry rules, or ends FAILED with the
+ * reason DEADLOCK. What a time limit, backoff, answer, rate or governor can still end is none, nor
+ * is a budget that only a higher limit helps. A wait for several steps is one for a join of them.
+ * Of two waits the later counts. While an attempt waits for a step that is not at work, each round
+ * looks at all steps. STALE: no such attempt in flight, no such step; INVALID: the attempt's own
+ * step, or one that was not added by swarm_step_add; AGAIN as in swarm_run_open. [owner]
+ */
+SWARM_API swarm_status swarm_attempt_wait(swarm *sw, swarm_attempt attempt, swarm_step step);
+
+/*
  * Answers a question: the ASK request that brought the token. OK: taken over, once; the outcome OK
  * ends the step with this result, without executing it again, and any other counts as that of a
  * failed attempt (TERMINAL: no; TRANSIENT: try again). A null result is an empty one; its bytes are
@@ -1792,6 +1808,27 @@ enum {
                                      a conclusion (agent id 0: of a call step) */
     SWARM_EVENT_STATE_BRANCH = 62 /* 1 opened, 2 merged, 3 dropped; 1 + its index; 1 + that of its
                                      parent (0: the run's state) */
+};
+
+/* Events of waiting. */
+enum {
+    SWARM_EVENT_WAIT = 70, /* attempt number, epoch, number of the run and ordinal of the step that
+                              it waits for; both 0: for none any more */
+    SWARM_EVENT_DEADLOCK = 71 /* place in the circle, from 0; steps in it; SWARM_WAITS_*: what the
+                                 event's step waits for; id of the permit, agent (0: any that fits)
+                                 or run, number of the budget; number of the run and 1 + ordinal of
+                                 the next step of the circle, which has it */
+};
+
+/* What a step of a deadlock waits for. */
+enum {
+    SWARM_WAITS_STEP = 1,   /* its attempt waits for a step: see swarm_attempt_wait */
+    SWARM_WAITS_EDGE = 2,   /* a step that it comes after, or its continuation */
+    SWARM_WAITS_PERMIT = 3, /* units of a permit */
+    SWARM_WAITS_AGENT = 4,  /* an agent with room */
+    SWARM_WAITS_RUN = 5,    /* inflight_max of its run */
+    SWARM_WAITS_BUDGET = 6, /* what others have reserved of its budget */
+    SWARM_WAITS_ATTEMPT = 7 /* inflight_max of swarm_config */
 };
 
 /* One event, decoded. */

@@ -42,6 +42,7 @@
 #include "core/call.c"
 #include "core/cancel.c"
 #include "core/charge.c"
+#include "core/deadlock.c"
 #include "core/drive.c"
 #include "core/guard.c"
 #include "core/edge.c"

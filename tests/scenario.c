@@ -12,6 +12,7 @@
 #include <inttypes.h>
 
 #include "scenario_budget.h"
+#include "scenario_deadlock.h"
 #include "scenario_fairness.h"
 #include "scenario_fleet.h"
 #include "scenario_governor.h"
@@ -35,6 +36,7 @@ static const struct entry entries[] = {
     {"cancel", play_cancel, false, "a tree of 1,010,101 steps, cancelled at its root"},
     {"critical_path", play_critical_path, false, "4,000 steps in uneven chains on 48 agents"},
     {"dataflow", play_dataflow, false, "300 chains of 13 steps on 64 agents, against barriers"},
+    {"deadlock", play_deadlock, false, "cycles in plans, and circles of steps that run"},
     {"fairness", play_fairness, false, "300 runs of unequal size, three tenants, 64 agents"},
     {"governor", play_governor, false, "300 steps, and a backend that turns away what is too much"},
     {"hedge", play_hedge, false, "300 steps of which some hang: second attempts for the slow ones"},

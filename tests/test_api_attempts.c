@@ -43,6 +43,34 @@ GIVES(swarm_progress, "extremes", SWARM_OK,
       swarm_progress(w->sw, w->open, UINT64_MAX, UINT64_MAX, UINT64_MAX));
 GIVES(swarm_progress, "a heartbeat", SWARM_OK, swarm_progress(w->sw, w->open, 0, 0, 0));
 
+/* ---- waiting */
+
+static int64_t wait_of_each(struct world *w) {
+    const uint64_t open = w->open.id;
+    const uint64_t bad[] = {0, 1, UINT64_MAX, open + (UINT64_C(1) << 32), open + 7, w->answered.id};
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        int64_t status = swarm_attempt_wait(w->sw, (swarm_attempt){bad[i]}, w->waiting);
+
+        if (status != SWARM_E_STALE) {
+            printf("# attempt %" PRIx64 "\n", bad[i]);
+            return status;
+        }
+    }
+    return SWARM_E_STALE;
+}
+
+REFUSES(swarm_attempt_wait, "null swarm", SWARM_E_INVALID,
+        swarm_attempt_wait(NULL, w->open, w->waiting));
+REFUSES(swarm_attempt_wait, "each bad handle", SWARM_E_STALE, wait_of_each(w));
+REFUSES(swarm_attempt_wait, "a forgotten step", SWARM_E_STALE,
+        swarm_attempt_wait(w->sw, w->open, w->lost));
+REFUSES(swarm_attempt_wait, "its own step", SWARM_E_INVALID,
+        swarm_attempt_wait(w->sw, w->open, w->flying));
+REFUSES(swarm_attempt_wait, "a plain step", SWARM_E_INVALID,
+        swarm_attempt_wait(w->sw, w->open, w->plain));
+AWAY(swarm_attempt_wait, SWARM_E_BUSY, swarm_attempt_wait(w->sw, w->open, w->waiting));
+
 /* ---- answers to questions */
 
 #define ANSWER(outcome, ...) swarm_answer(w->sw, no_token, (outcome), &(swarm_result){__VA_ARGS__})

@@ -376,4 +376,34 @@ TEST(random_plans_as_a_naive_search_says) {
     CHECK(refused > rounds);
 }
 
+static swarm_outcome continues(void *context, const swarm_call *call, uint64_t *out_value) {
+    swarm_plan *plan = swarm_call_plan(call);
+    swarm_step open = swarm_step_add(
+        plan, &(swarm_step_spec){.flags = SWARM_STEP_OPEN | SWARM_STEP_KEPT, .key = 7});
+    swarm_step last = swarm_step_add(plan, NULL);
+
+    (void)context;
+    (void)out_value;
+    CHECK_EQ(swarm_edge_add(plan, swarm_step_add(plan, NULL), open, 0), SWARM_OK);
+    CHECK_EQ(swarm_edge_add(plan, open, last, 0), SWARM_OK);
+    CHECK_EQ(swarm_plan_continue(plan, last), SWARM_OK);
+    return SWARM_OUTCOME_OK;
+}
+
+TEST(a_cycle_through_a_continuation_is_one) {
+    struct bench b = {.rig = rig_new(&late_config, 8)};
+    swarm_function function = swarm_function_add(b.rig->sw, "continues", continues, NULL);
+    swarm_plan *plan = rig_plan(b.rig, &growing, &b.run);
+    swarm_step call = swarm_call_add(plan, function, 0), after = rig_step(plan);
+
+    CHECK_EQ(swarm_edge_add(plan, call, after, 0), SWARM_OK);
+    rig_commit(plan);
+    rig_settle(b.rig);
+    b.open = swarm_step_find(b.rig->sw, b.run, 7);
+    CHECK(b.open.id != 0);
+    CHECK_EQ(edge_late(&b, after, b.open, NULL),
+             SWARM_E_CYCLE); /* call waits for what it brought */
+    bench_end(&b);
+}
+
 TEST_MAIN()

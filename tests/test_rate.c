@@ -350,4 +350,27 @@ TEST(the_window_grows_is_cut_and_grows_slowly) {
     rig_free(rig);
 }
 
+TEST(two_that_save_do_not_wait_for_each_other) {
+    struct rig *rig = rig_new(NULL, 8);
+    swarm_limit_spec one = {.name = "one", .capacity = 2, .bypass_max = 1};
+    swarm_limit_spec other = {.name = "other", .capacity = 2, .bypass_max = 1};
+    swarm_permit p = swarm_limit_add(rig->sw, &one), q = swarm_limit_add(rig->sw, &other);
+    const swarm_need needs[4][2] = {{{p, 1}}, {{q, 1}}, {{p, 2}, {q, 1}}, {{q, 2}, {p, 1}}};
+    const uint32_t order[6] = {0, 1, 2, 3, 0, 1}; /* small, small, large, large, small, small */
+    swarm_run run;
+    swarm_plan *plan = rig_plan(rig, NULL, &run);
+
+    for (uint32_t i = 0; i < 6; i++) {
+        CHECK(swarm_step_add(plan, &(swarm_step_spec){.needs = needs[order[i]],
+                                                      .needs_count = order[i] < 2 ? 1 : 2})
+                  .id != 0);
+    }
+    rig_commit(plan);
+    rig_settle(rig);
+    rig_check_order(rig, "0 1 4 5"); /* the large ones are overtaken, and save from now on */
+    rig_finish(rig);
+    rig_check_run(rig, run);
+    rig_free(rig);
+}
+
 TEST_MAIN()

@@ -62,6 +62,13 @@ def cache_fleet(v):
     assert v["hit_ppm"] == 321778 * 1000000 // 6552924
 
 
+def deadlock(v):
+    """Every cycle is refused, every circle told in its instant, and nothing else."""
+    assert v["refused"] == v["seeded"] >= 500
+    assert v["reported_same_tick"] == v["runtime_injected"] >= 500
+    assert v["false_positives"] == 0
+
+
 def fairness(v):
     """Least served 138 to 140 s, the oracle 128; first come 215 to 272, and a quarter more or less.
 
@@ -121,6 +128,8 @@ SCENARIOS = {
     "cancel": (cancel, "nodes dispatched_after_cancel", None),
     "critical_path": (critical_path, "fifo hops exact lower_bound", None),
     "dataflow": (dataflow, "bsp_makespan dataflow_makespan", None),
+    "deadlock": (deadlock, "seeded refused runtime_injected reported_same_tick false_positives",
+                 None),
     "fairness": (fairness, "las_mean fcfs_mean oracle_mean max_service_error_quanta", None),
     "governor": (governor, "makespan optimum rejected", None),
     "hedge": (hedge, "none hedged none_median hedged_median extra_dispatch_ppm extra_work_ppm",

@@ -465,6 +465,7 @@ static bool has_work(const swarm *sw) {
 
     return round->rivals != NONE32 || round->woken_first != NONE32 || round->arrivals != NONE32 ||
            round->sweep != NONE32 || round->commands != NONE32 || timer_is_due(sw) ||
+           swarm__deadlock_due(sw) ||
            (!sw->draining && swarm__demand_next(&sw->dispatch) != NONE32);
 }
 
@@ -493,6 +494,8 @@ static int operation(swarm *sw) {
         timer_one(sw);
     } else if (round->commands != NONE32) {
         swarm__command_one(sw);
+    } else if (swarm__deadlock_due(sw) && swarm__deadlock_one(sw)) {
+        /* the circle is told, or broken */
     } else if ((!sw->log.replaying && (swarm__caps_look(sw) || swarm__scopes_collect(sw))) ||
                dispatch_one(sw)) {
         round->changed = true;
@@ -502,6 +505,7 @@ static int operation(swarm *sw) {
     }
     round->changed = true;
     round->acted = true;
+    sw->dispatch.waits.due = true;
     return DONE;
 }
 
@@ -579,7 +583,7 @@ swarm_status swarm_advance(swarm *sw, uint64_t now_ns, bool *out_changed) {
 bool swarm__round_pending(const swarm *sw) {
     /* Acquire: pairs with the release of swarm__signal, so that what was posted is found. */
     return (ATOMIC_LOAD(&sw->turn, acquire) & TURN_PENDING) != 0 || sw->round.phase != ROUND_IDLE ||
-           sw->round.woken_first != NONE32 || sw->round.runs_quiet ||
+           sw->round.woken_first != NONE32 || sw->round.runs_quiet || swarm__deadlock_due(sw) ||
            (!sw->draining && swarm__demand_next(&sw->dispatch) != NONE32);
 }
 

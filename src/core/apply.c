@@ -348,12 +348,13 @@ swarm_status swarm__plan_apply(swarm_plan *plan, swarm_error *out_error) {
          plan->readers != 0 && swarm__graph_plan_step(&plan->graph, &slot);) {
         step_inputs(plan, slot);
     }
-    swarm__lates_enter(plan, first);
+    swarm__lates_enter(plan);
     swarm__graph_plan_link(&plan->graph, first);
     swarm__shapes_link(plan);
     swarm__lates_link(plan);
     start_steps(plan);
     swarm__shapes_start(plan);
+    sw->dispatch.waits.due = true;
     plan->open = false;
     return SWARM_OK;
 }

@@ -15,6 +15,7 @@
  *     guard.c     options that watch over a step's attempts: their record, and the step's timer
  *     watch.c     progress, from any thread, and the detectors
  *     cancel.c    cancels, from any thread
+ *     deadlock.c  attempts that wait for steps, and circles of them
  *     charge.c    budgets: what an attempt reserves, and its settlement
  *     gate.c      permits, rates, and what a backend lets through
  *     plan.c      plans: filling them
@@ -259,6 +260,16 @@ void swarm__scopes_orphan(swarm *sw, const struct tracked *step);
 void swarm__step_stop(swarm *sw, uint32_t slot, bool subtree);
 /* Goes one step, or one attempt, further in the cancel under way. */
 void swarm__sweep_one(swarm *sw);
+
+/* ---- deadlock.c */
+
+/* Whether something has happened since the last look, and some attempt waits for a step. */
+static inline bool swarm__deadlock_due(const swarm *sw) {
+    return sw->dispatch.waits.count != 0 && sw->dispatch.waits.due;
+}
+
+/* Looks for a deadlock and goes one operation further in telling and breaking it. False: none. */
+bool swarm__deadlock_one(swarm *sw);
 
 /* ---- run.c */
 

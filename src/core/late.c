@@ -216,9 +216,13 @@ static bool late_follow(swarm *sw, uint32_t run, uint32_t target) {
 
     for (uint32_t slot = late_pop(sw); slot != NONE32; slot = late_pop(sw)) {
         uint32_t above = sw->late[slot].level + 1, cursor = NONE32, edge;
+        uint32_t caller = swarm__graph_caller(graph, slot);
 
         if (slot == target) {
             return false;
+        }
+        if (caller != NONE32) {
+            late_lift(sw, run, caller, above); /* it ends with its continuation */
         }
         while ((edge = swarm__graph_successor(graph, slot, &cursor)) != NONE32) {
             late_lift(sw, run, edge & GRAPH_SLOT, above);
@@ -231,14 +235,10 @@ static bool late_follow(swarm *sw, uint32_t run, uint32_t target) {
     return true;
 }
 
-/* The level of a step that an edge leaves. Before the first OPEN one all are on the ground. */
+/* The level of a step that an edge leaves. */
 static uint32_t late_level(const swarm *sw, uint32_t run, uint32_t slot) {
-    const struct graph *graph = &sw->graph;
-
-    if (late_is_mixed(graph, slot)) {
-        return sw->dispatch.runs[run].level_max;
-    }
-    return graph->lineage[slot] + 1 < sw->dispatch.runs[run].open_first ? 0 : sw->late[slot].level;
+    return late_is_mixed(&sw->graph, slot) ? sw->dispatch.runs[run].level_max
+                                           : sw->late[slot].level;
 }
 
 /* Sets `to` above `from`. False: it would close a cycle. */
@@ -401,19 +401,22 @@ bool swarm__lates_admit(swarm_plan *plan) {
 /* ---- a plan of a run with OPEN steps is linked */
 
 static bool plan_opens(const swarm_plan *plan) {
-    return plan->opens != 0 || plan->sw->dispatch.runs[plan->run].open_first != 0;
+    return plan->opens != 0 || plan->sw->dispatch.runs[plan->run].opens;
 }
 
-void swarm__lates_enter(swarm_plan *plan, uint64_t first) {
+void swarm__lates_enter(swarm_plan *plan) {
     swarm *sw = plan->sw;
     struct run *run = &sw->dispatch.runs[plan->run];
 
-    if (!plan_opens(plan)) {
+    bool opens = plan_opens(plan);
+
+    if ((sw->config.flags & SWARM_CONFIG_LATE_EDGES) == 0 || plan->graph.is_static) {
         return;
     }
-    run->open_first = run->open_first == 0 ? first + 1 : run->open_first;
+    run->opens = opens;
     for (uint32_t slot = NONE32; swarm__graph_plan_step(&plan->graph, &slot);) {
-        sw->late[slot].level = ++run->level_max;
+        /* Before the first OPEN one all are on the ground. */
+        sw->late[slot].level = opens ? ++run->level_max : 0;
     }
 }
 
@@ -522,6 +525,13 @@ void swarm__lates_link(swarm_plan *plan) {
         late_begin(sw);
         if (plan->graph.descends && plan->graph.count != 0) {
             late_descend(plan);
+        }
+        if (plan->graph.continuation != NONE32) { /* whose caller is older, and ends after it */
+            bool acyclic = late_order(sw, plan->run, plan->graph.continuation,
+                                      swarm__graph_caller(&sw->graph, plan->graph.continuation));
+
+            SWARM_ASSERT(acyclic);
+            (void)acyclic;
         }
     }
     for (uint32_t at = plan->lates, next; at != NONE32; at = next) { /* oldest first */

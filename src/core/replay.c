@@ -163,6 +163,7 @@ static void again_round(swarm *sw, const swarm_event *event) {
     sw->now_ns = event->now_ns > sw->now_ns ? event->now_ns : sw->now_ns;
     sw->round.phase = ROUND_APPLY;
     sw->round.changed = sw->round.acted = sw->round.marked = true;
+    sw->dispatch.waits.due = true;
     swarm__replay_accept(sw, event);
 }
 
@@ -459,6 +460,25 @@ static void again_command(swarm *sw, const swarm_event *event) {
     sw->log.differs = sw->log.differs || sw->log.expect == at;
 }
 
+static void again_wait(swarm *sw, const swarm_event *event, uint32_t run) {
+    uint32_t other = event->field[2] == 0 ? NONE32 : run_numbered(sw, event->field[2]);
+    uint32_t index, slot = NONE32;
+    swarm_step step = {0};
+
+    round_finish(sw);
+    index = run == NONE32 ? NONE32 : attempt_numbered(sw, event, run);
+    if (other != NONE32) {
+        slot = swarm__replay_slot(sw, other, event->field[3]);
+    }
+    if (slot != NONE32) {
+        step = swarm__graph_handle(&sw->graph, slot);
+    }
+    if (index == NONE32 ||
+        swarm_attempt_wait(sw, attempt_handle(&sw->dispatch, index), step) != SWARM_OK) {
+        sw->log.differs = true;
+    }
+}
+
 /* ---- the one place */
 
 /* Goes on with the round until it writes something. */
@@ -492,6 +512,9 @@ static bool replay_owner(swarm *sw, const swarm_event *event) {
         return run != NONE32;
     case SWARM_EVENT_COMMAND:
         again_command(sw, event);
+        return true;
+    case SWARM_EVENT_WAIT:
+        again_wait(sw, event, run);
         return true;
     default:
         return false;

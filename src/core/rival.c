@@ -33,6 +33,7 @@ void swarm__rival_unlink(struct dispatch *d, uint32_t tracked, uint32_t index) {
     }
     *link = d->attempts[index].sibling;
     d->attempts[index].sibling = NONE32;
+    wait_end(&d->waits, index);
 }
 
 /* Into the list of those that are to be given up. Its START must not be handed out any more. */

@@ -177,6 +177,11 @@ static void layout_state(struct state *state, struct arena *arena, const swarm_c
     state->branches = CARVE(arena, c->branches_max, struct branch);
 }
 
+static void layout_waits(struct waits *waits, struct arena *arena, const swarm_config *c) {
+    waits->for_step = CARVE(arena, c->inflight_max, swarm_step);
+    waits->stuck = CARVE(arena, bits_words(c->inflight_max), uint64_t);
+}
+
 static void layout_core(swarm *sw, struct arena *arena, const swarm_config *c) {
     sw->late = CARVE(arena, (c->flags & SWARM_CONFIG_LATE_EDGES) != 0 ? c->steps_max : 0,
                      struct late_node);
@@ -218,6 +223,7 @@ static void layout(swarm *sw, struct arena *arena, const swarm_config *c) {
     layout_tracked(&sw->dispatch, arena, c);
     layout_agents(&sw->dispatch, arena, c);
     layout_state(&sw->dispatch.state, arena, c);
+    layout_waits(&sw->dispatch.waits, arena, c);
     layout_core(sw, arena, c);
     swarm__log_layout(&sw->log, arena, c->log_bytes);
 }
@@ -280,6 +286,8 @@ static void start_dispatch(swarm *sw) {
     slots_init(&d->attempts_free, d->attempts_free.links, c->inflight_max);
     start_lists(d, c);
     start_state(&d->state, c);
+    memset(d->waits.for_step, 0, c->inflight_max * sizeof *d->waits.for_step);
+    d->waits.at = d->waits.stuck_first = NONE32;
     swarm__tenant_fill(d, 0, NULL);
     for (uint32_t i = 0; i < SKILLS_LIMIT; i++) {
         ATOMIC_STORE(&d->skills[i], 0, relaxed);
@@ -517,6 +525,7 @@ swarm_status swarm_agent_withdraw(swarm *sw, swarm_agent agent) {
     }
     sw->logged.withdrawals += !sw->dispatch.agents[agent.id - 1].withdrawn;
     swarm__agent_withdraw(&sw->dispatch, (uint32_t)agent.id - 1);
+    sw->dispatch.waits.due = true;
     swarm__agents_changed(&sw->dispatch, (uint32_t)agent.id - 1);
     return SWARM_OK;
 }

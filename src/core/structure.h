@@ -103,8 +103,8 @@ void swarm__late_add(swarm_plan *plan, swarm_step from, swarm_step to, const swa
 void swarm__lates_give(swarm_plan *plan);
 /* Looks whether they may be linked; false: the plan has failed. */
 bool swarm__lates_admit(swarm_plan *plan);
-/* Gives the plan's own steps, whose first gets this ordinal, their levels. */
-void swarm__lates_enter(swarm_plan *plan, uint64_t first);
+/* Gives the plan's own steps their levels. */
+void swarm__lates_enter(swarm_plan *plan);
 /* Links them, after the plan's own steps. */
 void swarm__lates_link(swarm_plan *plan);
 

@@ -22,6 +22,8 @@ static const char *text_of_outcome(swarm_status status) {
         return "CONFLICT: the key has a newer version; read it again and redo what builds on it";
     case SWARM_E_NO_QUORUM:
         return "NO_QUORUM: the answers differ too much; vote with more, or give a tie-break";
+    case SWARM_E_DEADLOCK:
+        return "DEADLOCK: it waited in a circle of steps; see the DEADLOCK events";
     default:
         return "unknown status";
     }

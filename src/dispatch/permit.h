@@ -9,6 +9,8 @@
  *
  * A demand with a better key that was overtaken at a permit bypass_max times SAVES: until it has
  * started, nobody else gets units of that permit, so that small demands can't starve a large one.
+ * Nobody begins to save that needs a permit for which another one saves: so those that save don't
+ * wait for each other in a circle, of which the last to begin would be such a one.
  * Invariant: permit.saver names a demand with ready steps, whose `saves` names the permit.
  */
 #ifndef SWARM_DISPATCH_PERMIT_H
@@ -124,6 +126,20 @@ static inline void permit_saved(struct dispatch *d, uint32_t permit) {
     d->permits[permit].saver = NONE32;
 }
 
+/* Whether another demand saves for something that this one needs. */
+static inline bool permit_is_saved(const struct dispatch *d, uint32_t index) {
+    const struct demand *demand = &d->demands[index];
+
+    for (uint32_t i = 0; i < demand->needs_count; i++) {
+        uint32_t saver = d->permits[demand->needs[i].permit].saver;
+
+        if (saver != NONE32 && saver != index) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A step whose key stands in `node` took units of the permit: those in the waiting list that begins
  * with `waiting` and would have gone first have been overtaken. */
 static inline void permit_overtaken(struct dispatch *d, uint32_t permit, uint32_t waiting,
@@ -136,7 +152,7 @@ static inline void permit_overtaken(struct dispatch *d, uint32_t permit, uint32_
         }
         demand->bypassed++;
         if (demand->bypassed >= d->permits[permit].bypass_max && demand->saves == NONE32 &&
-            d->permits[permit].saver == NONE32) {
+            !permit_is_saved(d, at)) {
             d->permits[permit].saver = at;
             demand->saves = permit;
         }

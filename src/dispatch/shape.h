@@ -32,6 +32,7 @@ struct join {
     uint32_t edges; /* that lead into it */
     uint32_t ok, failed, garbage, missing;
     uint32_t verdict; /* JOIN_* */
+    uint32_t stuck;   /* edges from steps that can't end: see core/deadlock.c */
     uint32_t loser;   /* the next input to look at while it is on the list of losers */
     uint32_t next;    /* that list, by tracked step */
 };

@@ -36,6 +36,7 @@
 #include "shape.h"
 #include "skillset.h"
 #include "state.h"
+#include "wait.h"
 
 #define NEEDS_MAX 8
 #define SKILLS_LIMIT (64 * SKILL_WORDS)
@@ -235,7 +236,6 @@ struct run {
     uint64_t steps_max;
     uint64_t attempts_max;
     uint64_t ordinal_next;
-    uint64_t open_first;      /* 1 + first ordinal of the plan with the first OPEN step; 0: none */
     uint32_t level_max;       /* of its steps: see late.c */
     uint64_t number;          /* in the log, from 1 */
     swarm_charge_spec charge; /* of steps that have none; a null budget: none */
@@ -255,6 +255,7 @@ struct run {
     uint32_t releases;    /* results to be taken back before it can start again */
     bool closed;
     bool started; /* a plan was applied */
+    bool opens;   /* some step of it is or was OPEN */
     bool ended;
     bool cancelled;
     bool limited;          /* it had more steps than steps_max */
@@ -306,6 +307,7 @@ struct dispatch {
     struct ticket *tickets; /* one an attempt */
     uint64_t budgets_opened;
     struct state state;
+    struct waits waits;
     atomic_u64 *skills;            /* digests of names, see skill.h */
     struct heap_node *timer_nodes; /* tracked, attempts, delays, backends, permits, governors */
     uint32_t timers;               /* root */

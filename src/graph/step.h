@@ -54,6 +54,10 @@ static inline bool graph_has(const struct graph *graph, uint32_t slot, uint32_t 
 }
 
 /* By whoever may touch the step alone. */
+/* One more flag in kind: the turn's, while it looks for deadlocks. The step can't end; its output[]
+ * is a link then. */
+#define GRAPH_STUCK 2048u
+
 static inline void graph_flag_set(struct graph *graph, uint32_t slot, uint32_t flag) {
     ATOMIC_STORE(&graph->kind[slot], graph_kind(graph, slot) | flag << 20, relaxed);
 }

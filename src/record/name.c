@@ -89,6 +89,8 @@ static const char events[][WORD_MAX] = {
     [SWARM_EVENT_OPTIONS] = "options",
     [SWARM_EVENT_RESULT] = "result",
     [SWARM_EVENT_CALL] = "call",
+    [SWARM_EVENT_WAIT] = "wait",
+    [SWARM_EVENT_DEADLOCK] = "deadlock",
 };
 
 /* Kinds that are not taken have an empty place. */
