@@ -580,7 +580,7 @@ size_t swarm__http_document_next(struct dialect *dialect, const uint8_t *bytes, 
                                  swarm_http_event *event) {
     size_t used = 0;
 
-    while (used < size && event->kind == SWARM_HTTP_NONE && dialect->problem == 0) {
+    do {
         swarm_http_token token;
 
         if ((dialect->pending & PENDING_LONE) != 0) {
@@ -593,7 +593,7 @@ size_t swarm__http_document_next(struct dialect *dialect, const uint8_t *bytes, 
                 token_taken(dialect, &token, event);
             }
         }
-    }
+    } while (used < size && event->kind == SWARM_HTTP_NONE && dialect->problem == 0);
     return used;
 }
 

@@ -87,10 +87,13 @@ void swarm__http_dialect_begin(struct dialect *dialect, uint32_t kind, bool stre
 /* A document begins. */
 void swarm__http_document_begin(struct dialect *dialect);
 
-/* Reads on in the document; returns the bytes consumed. At most one event. `problem` is set when
+/* Reads on in the document, at least a byte; returns the bytes consumed. At most one event. `problem` is set when
  * the document is malformed. */
 size_t swarm__http_document_next(struct dialect *dialect, const uint8_t *bytes, size_t size,
                                  swarm_http_event *event);
+
+/* Whether a byte lies inside a string that is skipped: then it changes nothing. In json.c. */
+bool swarm__http_json_passes(const swarm_http_json *json, uint8_t byte);
 
 /* The document has ended; false when it was cut short. */
 bool swarm__http_document_end(struct dialect *dialect);

@@ -392,7 +392,8 @@ static const uint8_t *string(swarm_http_json *json, const uint8_t *at, const uin
     const uint8_t *start = at;
 
     if (json->high == 0) {
-        at = plain_run(at, end);
+        at += is_plain(*at) ? 1 : 0;
+        at = at < end && (at > start || *at >= 0x80) ? plain_run(at, end) : at;
     }
     if (at == start) {
         return string_special(json, at, end, token);
@@ -505,6 +506,10 @@ void swarm_http_json_begin(swarm_http_json *json, uint32_t depth_max) {
     json->skip = NO_SKIP;
 }
 
+bool swarm__http_json_passes(const swarm_http_json *json, uint8_t byte) {
+    return json->state == STRING && json->skip != NO_SKIP && json->high == 0 && is_plain(byte);
+}
+
 size_t swarm_http_json_next(swarm_http_json *json, const void *bytes, size_t size,
                             swarm_http_token *out_token) {
     const uint8_t *at = bytes, *end = at + size;
@@ -514,9 +519,12 @@ size_t swarm_http_json_next(swarm_http_json *json, const void *bytes, size_t siz
         break_off(json, out_token, json->problem);
         return 0;
     }
-    while (at < end && out_token->kind == SWARM_HTTP_JSON_NONE) {
-        at = step(json, at, end, out_token);
+    if (size == 0) {
+        return 0;
     }
+    do {
+        at = step(json, at, end, out_token);
+    } while (at < end && out_token->kind == SWARM_HTTP_JSON_NONE);
     return (size_t)(at - (const uint8_t *)bytes);
 }
 

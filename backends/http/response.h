@@ -442,14 +442,17 @@ static inline size_t response_byte(struct response *response, uint8_t byte, stru
     return 1;
 }
 
-/* Consumes framing and returns how much. Stops behind a status line, a field or the head; at a run
- * of the body, which response_take consumes; at the end, which needs no byte; at an error. */
-static inline size_t response_next(struct response *response, const uint8_t *bytes, size_t size,
-                                   struct part *part) {
+static inline bool response_in_body(const struct response *response) {
+    return response->state == RESPONSE_CHUNK || response->state == RESPONSE_COUNTED ||
+           response->state == RESPONSE_TO_END;
+}
+
+/* Framing: everything but the body's bytes. */
+static size_t response_frame(struct response *response, const uint8_t *bytes, size_t size,
+                             struct part *part) {
     size_t used = 0;
 
     part->kind = PART_NONE;
-    response->begun = response->begun || size != 0;
     while (part->kind == PART_NONE) {
         if (response->state == RESPONSE_ENDING) {
             response->state = RESPONSE_DONE;
@@ -461,8 +464,7 @@ static inline size_t response_next(struct response *response, const uint8_t *byt
         } else if (response->state == RESPONSE_DONE) {
             response->poisoned = true;
             return size;
-        } else if (response->state == RESPONSE_CHUNK || response->state == RESPONSE_COUNTED ||
-                   response->state == RESPONSE_TO_END) {
+        } else if (response_in_body(response)) {
             response_body(response, bytes + used, size - used, part);
         } else if (response->state == RESPONSE_CHUNK_CR || response->state == RESPONSE_CHUNK_LF) {
             used += response_byte(response, bytes[used], part);
@@ -471,6 +473,18 @@ static inline size_t response_next(struct response *response, const uint8_t *byt
         }
     }
     return used;
+}
+
+/* Consumes framing and returns how much. Stops behind a status line, a field or the head; at a run
+ * of the body, which response_take consumes; at the end, which needs no byte; at an error. */
+static inline size_t response_next(struct response *response, const uint8_t *bytes, size_t size,
+                                   struct part *part) {
+    response->begun = response->begun || size != 0;
+    if (size != 0 && response_in_body(response)) { /* nearly always */
+        response_body(response, bytes, size, part);
+        return 0;
+    }
+    return response_frame(response, bytes, size, part);
 }
 
 /* Consumes `size` bytes of the body. */

@@ -140,6 +140,11 @@ static inline size_t sse_byte(struct sse *sse, const uint8_t *at, const uint8_t 
     return 1;
 }
 
+/* Whether a byte lies within a line that is passed over: then it changes nothing. */
+static inline bool sse_ignores(const struct sse *sse, uint8_t byte) {
+    return sse->state == SSE_IGNORED && sse->mark == 3 && !sse->return_seen && !is_line_end(byte);
+}
+
 /* Consumes what is not data and returns how much. Stops at a run of data, which sse_take consumes,
  * or behind the blank line that ends an event. */
 static inline size_t sse_next(struct sse *sse, const uint8_t *bytes, size_t size,
@@ -157,7 +162,7 @@ static inline size_t sse_next(struct sse *sse, const uint8_t *bytes, size_t size
         } else if (sse->state == SSE_VALUE && !is_line_end(*at)) {
             part->kind = SSE_DATA;
             part->bytes = at;
-            part->size = sse_run(at, end);
+            part->size = 1 + sse_run(at + 1, end);
         } else {
             at += sse_byte(sse, at, end, part);
         }

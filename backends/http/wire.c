@@ -540,12 +540,11 @@ static size_t draining(swarm_http_wire *wire, const uint8_t *bytes, size_t size,
 static size_t wire_step(swarm_http_wire *wire, const uint8_t *bytes, size_t size,
                         swarm_http_event *event) {
     switch (wire->phase) {
+    case PHASE_HEAD:
     case PHASE_BODY:
         if (wire->dialect.pending != 0 && swarm__http_document_pending(&wire->dialect, event)) {
             return 0;
         }
-        return reading(wire, bytes, size, event);
-    case PHASE_HEAD:
         return reading(wire, bytes, size, event);
     case PHASE_ENDING:
         ending(wire, event);
@@ -561,6 +560,32 @@ static size_t wire_step(swarm_http_wire *wire, const uint8_t *bytes, size_t size
     }
 }
 
+/* Whether no byte, or one by itself, changes nothing: a byte in a line that is no data, or in a
+ * string which nobody wants. Half of a drip is such bytes, and five readers would be asked in turn
+ * to find that out. */
+static bool passes(swarm_http_wire *wire, const uint8_t *bytes, size_t size) {
+    const struct response *response = &wire->response;
+    const struct dialect *dialect = &wire->dialect;
+    const struct sse *sse = &wire->sse;
+
+    if (size > 1 || wire->phase != PHASE_BODY || wire->body != BODY_EVENTS ||
+        dialect->pending != 0 || sse->join ||
+        (response->state != RESPONSE_TO_END &&
+         (response->state != RESPONSE_CHUNK || response->remaining == 1))) {
+        return false;
+    }
+    if (size == 0) {
+        return true;
+    }
+    if (sse_ignores(sse, *bytes) ||
+        (sse->state == SSE_VALUE && wire->document == DOCUMENT_JSON && dialect->raw == 0 &&
+         swarm__http_json_passes(&dialect->json, *bytes))) {
+        response_take(&wire->response, 1);
+        return true;
+    }
+    return false;
+}
+
 size_t swarm_http_wire_input(swarm_http_wire *wire, const void *bytes, size_t size,
                              swarm_http_event *out_event) {
     const uint8_t *at = bytes != NULL ? bytes : (const uint8_t *)"";
@@ -568,6 +593,10 @@ size_t swarm_http_wire_input(swarm_http_wire *wire, const void *bytes, size_t si
     uint32_t phase;
     bool more = true;
 
+    if (passes(wire, at, size)) {
+        out_event->kind = SWARM_HTTP_NONE;
+        return size;
+    }
     *out_event = (swarm_http_event){.kind = SWARM_HTTP_NONE};
     while (more && wire->phase != PHASE_CLOSED) {
         phase = wire->phase;
