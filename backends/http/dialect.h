@@ -87,8 +87,8 @@ void swarm__http_dialect_begin(struct dialect *dialect, uint32_t kind, bool stre
 /* A document begins. */
 void swarm__http_document_begin(struct dialect *dialect);
 
-/* Reads on in the document, at least a byte; returns the bytes consumed. At most one event. `problem` is set when
- * the document is malformed. */
+/* Reads on in the document, at least a byte; returns the bytes consumed. At most one event.
+ * `problem` is set when the document is malformed. */
 size_t swarm__http_document_next(struct dialect *dialect, const uint8_t *bytes, size_t size,
                                  swarm_http_event *event);
 
