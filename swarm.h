@@ -454,7 +454,7 @@ typedef struct swarm_request {
     uint32_t ask;             /* ASK: SWARM_ASK_* */
     uint32_t asked;           /* ASK: how often it has been asked; above 1: a reminder */
     uint32_t iteration;       /* START: of a loop, from 1; else 0 */
-    uint32_t reserved;        /* 0 */
+    swarm_outcome outcome;    /* START: how the attempt before this one ended; OK: there was none */
 } swarm_request;
 
 /*
@@ -620,7 +620,9 @@ enum {
     SWARM_MEASURE_REQUESTS = 0, /* attempts; a REFUSED one comes back */
     SWARM_MEASURE_INPUT = 1,    /* input tokens */
     SWARM_MEASURE_OUTPUT = 2,   /* output tokens */
-    SWARM_MEASURE_TOKENS = 3    /* both */
+    SWARM_MEASURE_TOKENS = 3,   /* both */
+    SWARM_MEASURE_RETRIES = 4   /* attempts that swarm_retry allows after a failed one; of a backend
+                                   only. Nobody waits for it: without a unit there is no retry */
 };
 
 /* A semaphore (capacity) or a rate (units), with options. */
@@ -665,13 +667,13 @@ SWARM_API swarm_status swarm_governor_set(swarm *sw, swarm_backend_id backend,
 
 /* What a call step sees. Read only, valid during the call. */
 typedef struct swarm_call {
-    swarm *sw;          /* the swarm, for [any] calls */
-    swarm_step step;    /* this step */
-    uint64_t argument;  /* its argument; for a range, the index at hand */
-    uint32_t worker;    /* index of the worker that runs it */
-    uint32_t inputs;    /* number of inputs for swarm_call_input */
-    uint32_t iteration; /* of a loop, from 1; else 0 */
-    uint32_t reserved;  /* 0 */
+    swarm *sw;             /* the swarm, for [any] calls */
+    swarm_step step;       /* this step */
+    uint64_t argument;     /* its argument; for a range, the index at hand */
+    uint32_t worker;       /* index of the worker that runs it */
+    uint32_t inputs;       /* number of inputs for swarm_call_input */
+    uint32_t iteration;    /* of a loop, from 1; else 0 */
+    swarm_outcome outcome; /* of a recovery: how the step's last attempt ended; else OK */
 } swarm_call;
 
 /* A call step's function. Runs on any worker, for any step, in parallel with itself: the same
@@ -955,6 +957,63 @@ typedef struct swarm_retry {
     uint32_t jitter_ppm;     /* at most 1,000,000; default 0 */
 } swarm_retry;
 
+/* Stages of a recovery, in the order in which they are entered; none is entered again. */
+enum {
+    SWARM_RECOVERY_NONE = 0,       /* the step fails */
+    SWARM_RECOVERY_RETRY = 1,      /* as swarm_retry says */
+    SWARM_RECOVERY_REASSIGN = 2,   /* an agent that has not failed the step does it */
+    SWARM_RECOVERY_SPLIT = 3,      /* a function adds smaller steps in its place */
+    SWARM_RECOVERY_REGENERATE = 4, /* a function has the step planned anew, in its place */
+    SWARM_RECOVERY_FALLBACK = 5,   /* another profile does it */
+    SWARM_RECOVERY_VALUE = 6       /* the step ends OK with a given value */
+};
+
+/* Another profile for a step, whatever skills the step requires. */
+typedef struct swarm_fallback {
+    swarm_profile profile;           /* whose agents do it */
+    const swarm_charge_spec *charge; /* what an attempt there reserves; null: as the step's */
+    uint32_t attempts_max;           /* attempts there; default 1 */
+    uint32_t reserved;               /* 0 */
+} swarm_fallback;
+
+/* Flags of swarm_recovery_spec. */
+enum {
+    SWARM_RECOVERY_ENDS_VALUE = 1, /* last of all the step ends OK with `value` */
+    SWARM_RECOVERY_KEEPS_LAST = 2  /* what nothing follows is accepted although it is not confident
+                                      enough for the watch: see SWARM_INFO_LOW_CONFIDENCE */
+};
+
+/*
+ * What follows a failed attempt when retries are used up or would not help. How it ended decides:
+ *
+ *     TRANSIENT, LOST                RETRY, REASSIGN, FALLBACK, VALUE
+ *     GARBAGE, TIMED_OUT             RETRY, REASSIGN, SPLIT, REGENERATE, FALLBACK, VALUE
+ *     TERMINAL                       REASSIGN, SPLIT, REGENERATE, FALLBACK, VALUE
+ *     no agent, no budget left       FALLBACK, VALUE
+ *
+ * Each decision is one event. Each attempt is told how the one before ended (`outcome` in its
+ * START); what comes late from an earlier one is billed and not used. The first attempts of
+ * REASSIGN and of each fallback begin at once.
+ *
+ * SPLIT and REGENERATE call a function in place of the step, with its argument and inputs;
+ * `outcome` of its swarm_call says how the last attempt ended. What it or the continuation of its
+ * plan produces is the step's result, so the same steps wait for it; if that does not end OK, the
+ * next stage follows. The run must be growing, and the function lends no bytes.
+ *
+ * A CASCADE is a step for a cheap profile, with dearer ones as fallbacks, confidence_min_ppm in its
+ * watch, and KEEPS_LAST.
+ */
+typedef struct swarm_recovery_spec {
+    const swarm_fallback *fallbacks; /* FALLBACK: one after the other; may be null */
+    swarm_function split;            /* SPLIT; null: none */
+    swarm_function regenerate;       /* REGENERATE; null: none */
+    uint64_t value;                  /* for ENDS_VALUE */
+    uint32_t fallbacks_count;        /* entries at `fallbacks`, at most 4 */
+    uint32_t reassign_max;           /* REASSIGN: attempts, at most 16; default none */
+    uint32_t flags;                  /* SWARM_RECOVERY_ENDS_VALUE or KEEPS_LAST, or 0 */
+    uint32_t reserved;               /* 0 */
+} swarm_recovery_spec;
+
 /* Detectors: what watches over a step and its attempts. */
 enum {
     SWARM_DETECT_NONE = 0,      /* none of them */
@@ -1183,10 +1242,12 @@ typedef struct swarm_step_spec {
     const swarm_hedge_spec *hedge; /* second attempts; null: none. Agent steps only */
     const swarm_state_spec *state; /* keys that it reads and writes; null: none */
     const swarm_vote_spec *vote;   /* votes; null: none. Agent steps only, without hedge or retry */
-    uint32_t skills_count;         /* names at `skills`; 0: it requires none */
-    uint32_t needs_count;          /* entries at `needs`, at most 8; 0: it needs none */
-    uint32_t priority; /* 0..255; larger goes first, before the run's order; default 0 */
-    uint32_t flags;    /* SWARM_STEP_*, or 0 */
+    /* What follows when it fails; null: nothing. Agent steps only, without vote. */
+    const swarm_recovery_spec *recovery;
+    uint32_t skills_count; /* names at `skills`; 0: it requires none */
+    uint32_t needs_count;  /* entries at `needs`, at most 8; 0: it needs none */
+    uint32_t priority;     /* 0..255; larger goes first, before the run's order; default 0 */
+    uint32_t flags;        /* SWARM_STEP_*, or 0 */
 } swarm_step_spec;
 
 /* Adds a step. One that nobody in service can do when its turn comes ends FAILED with the reason
@@ -1302,7 +1363,9 @@ enum {
 
 /* What is special about a step's result. */
 enum {
-    SWARM_INFO_ANSWERED = 1 /* it was given as the answer to a question of the step */
+    SWARM_INFO_ANSWERED = 1,      /* it was given as the answer to a question of the step */
+    SWARM_INFO_FALLBACK = 2,      /* a fallback did it, or it is the value given for that */
+    SWARM_INFO_LOW_CONFIDENCE = 4 /* its confidence is below confidence_min_ppm of the watch */
 };
 
 /* What is known of a step. */
@@ -1737,13 +1800,23 @@ enum {
     SWARM_EVENT_VOTE = 33,  /* 1 won, 2 by tie-break, 3 no quorum; attempt number of the winner (0:
                                   none), its class, votes of the strongest class, ballots, failed
                                   attempts, quorum, count */
-    SWARM_EVENT_ASK = 35,   /* sequence number of the question, SWARM_ASK_*, how often asked, when
+    SWARM_EVENT_RECOVER =
+        34,                  /* SWARM_RECOVERY_*, outcome of the last attempt, minus the reason when
+                                  none could be started, attempts so far, which one of the stage
+                                  this is, of how many, what with: profile id, digest of the
+                                  function's name, value. RETRY: refused, for the reason, by the
+                                  limit with this permit id */
+    SWARM_EVENT_ASK = 35,    /* sequence number of the question, SWARM_ASK_*, how often asked, when
                                   it times out, when it is asked again */
     SWARM_EVENT_ANSWER = 36, /* sequence number, SWARM_ASK_*, outcome, value, digest, branch,
                                   confidence_ppm, 1: nobody waited for it any more */
     SWARM_EVENT_GUARD = 39   /* part of an option of the step, then its numbers in the order of
                                   the spec: watch 1 (from idle_timeout_ns), 2 (from size_min); ask 3
-                                  (from timeout_ns), 4 (from kind); hedge 5; vote 6 */
+                                  (from timeout_ns), 4 (from kind); hedge 5; vote 6; recovery 7
+                                  (reassign_max, digests of the names of split and regenerate,
+                                  value, flags, number of fallbacks), 8 for each of these (profile
+                                  id, attempts_max, number of its own budget or 0), and if it has
+                                  one 9 (what is reserved there) */
 };
 
 /* Events of the record: what a resume needs besides the decisions. */

@@ -54,6 +54,7 @@
 #include "core/plan.c"
 #include "core/planlog.c"
 #include "core/query.c"
+#include "core/recover.c"
 #include "core/replay.c"
 #include "core/replayplan.c"
 #include "core/resume.c"

@@ -150,7 +150,8 @@ static swarm_status admit(swarm_plan *plan) {
     }
     if (swarm__graph_plan_check(&plan->graph) == SWARM_OK && within_limits(plan) &&
         accesses_stand(plan) && inputs_fit(plan) && scope_exists(plan) &&
-        swarm__shapes_admit(plan) && swarm__lates_admit(plan) && swarm__charges_fit(plan)) {
+        swarm__shapes_admit(plan) && swarm__lates_admit(plan) && swarm__charges_fit(plan) &&
+        swarm__recoveries_admit(plan)) {
         (void)keys_insert(plan);
     }
     return plan->graph.error.status;
@@ -285,6 +286,7 @@ static void steps_enter(swarm_plan *plan) {
             to = swarm__demand_intern(d, from);
             step->demand = to;
         }
+        swarm__recovery_enter(d, step);
         heap_node_init(d->ready_nodes, tracked);
         heap_node_init(d->timer_nodes, tracked);
         run_append(d, run, tracked);

@@ -233,8 +233,12 @@ static void ask_step_goes_on(swarm *sw, uint32_t tracked, swarm_outcome outcome)
     if (outcome == SWARM_OUTCOME_OK) {
         swarm__step_end(sw, tracked, SWARM_STEP_OK, SWARM_OK);
     } else if (step->demand == NONE32) {
+        uint32_t state = SWARM_STEP_FAILED;
+
         step->outcome = outcome;
-        swarm__step_end(sw, tracked, SWARM_STEP_FAILED, SWARM_E_FAILED);
+        if (!swarm__recover_call(sw, tracked, &state)) {
+            swarm__step_end(sw, tracked, state, state == SWARM_STEP_OK ? SWARM_OK : SWARM_E_FAILED);
+        }
     } else {
         swarm__attempt_failed(sw, tracked, outcome);
     }

@@ -214,13 +214,13 @@ static swarm_status reason_of_failure(swarm_outcome outcome) {
 void swarm__attempt_failed(swarm *sw, uint32_t tracked, swarm_outcome outcome) {
     struct dispatch *d = &sw->dispatch;
     struct tracked *step = &d->tracked[tracked];
-    uint32_t tries = swarm__tries(d, step);
+    uint32_t tries;
     uint64_t at_ns;
 
     SWARM_ASSERT(step->attempt == NONE32);
     step->outcome = outcome;
-    if (!outcome_is_retried(outcome) || tries >= step->retry.attempts_max) {
-        swarm__step_end(sw, tracked, state_of_failure(outcome), reason_of_failure(outcome));
+    if (!swarm__recovery_retries(sw, tracked, &tries)) {
+        swarm__step_fails(sw, tracked, state_of_failure(outcome), reason_of_failure(outcome));
         return;
     }
     at_ns = saturating_add64(sw->now_ns, backoff_ns(step, d->runs[step->run].seed, tries));
@@ -349,10 +349,11 @@ static void step_answered(swarm *sw, uint32_t tracked, struct attempt *attempt) 
     } else if (outcome == SWARM_OUTCOME_REFUSED || outcome == SWARM_OUTCOME_THROTTLED) {
         step_refused(sw, tracked, attempt);
     } else if (step->attempt != NONE32) {
-        return; /* a rival goes on */
+        swarm__recovery_blame(&sw->dispatch, tracked, attempt->agent); /* a rival goes on */
     } else if (outcome == SWARM_OUTCOME_PAUSE) {
         step_pauses(sw, tracked, attempt);
     } else {
+        swarm__recovery_blame(&sw->dispatch, tracked, attempt->agent);
         swarm__attempt_failed(sw, tracked, outcome);
     }
 }
@@ -434,7 +435,10 @@ void swarm__attempt_fence(swarm *sw, uint32_t index, swarm_status reason) {
 }
 
 static void give_up_one(swarm *sw, uint32_t index, swarm_status reason) {
-    sw->dispatch.tracked[sw->dispatch.attempts[index].tracked].epoch++;
+    uint32_t tracked = sw->dispatch.attempts[index].tracked;
+
+    sw->dispatch.tracked[tracked].epoch++;
+    swarm__recovery_blame(&sw->dispatch, tracked, sw->dispatch.attempts[index].agent);
     leave_step(sw, index);
     swarm__attempt_fence(sw, index, reason);
 }
@@ -583,6 +587,7 @@ static void request_start(swarm *sw, uint32_t index, swarm_request *out) {
     out->payload_size = step->payload_size;
     out->argument = step->argument;
     out->timeout_ns = step->run_timeout_ns;
+    out->outcome = step->outcome;
     out->iteration = swarm__loop_iteration(&sw->dispatch, attempt->tracked);
     out->inputs = step->inputs_count + (out->iteration > 1);
     /* Release: the record before whoever answers; pairs with the CAS of swarm_complete. */

@@ -33,6 +33,7 @@ void swarm__call_enter(void *context, struct call_frame *frame) {
     frame->call.argument = step->argument;
     frame->call.iteration =
         swarm__loop_iteration(&sw->dispatch, tracked_of(&sw->graph, frame->slot));
+    frame->call.outcome = step->outcome;
     frame->call.inputs = step->inputs_count + (frame->call.iteration > 1);
     frame->input.cell = NONE32;
 }
@@ -176,6 +177,9 @@ void swarm__call_returned(swarm *sw, uint32_t slot, bool spoilt) {
     }
     state = ok ? SWARM_STEP_OK : SWARM_STEP_FAILED;
     state = spoilt ? SWARM_STEP_SKIPPED : cancelled ? SWARM_STEP_CANCELLED : state;
+    if (!over && !spoilt && !cancelled && swarm__recover_call(sw, tracked, &state)) {
+        return;
+    }
     if (!over) {
         swarm__step_end(sw, tracked, state, call_reason(state, step->outcome, reason));
     }
@@ -305,7 +309,7 @@ swarm_status swarm_call_output(const swarm_call *call, const swarm_result *resul
         return SWARM_E_INVALID;
     }
     if (!graph_has(&call->sw->graph, frame->slot, GRAPH_TRACKED) ||
-        (call->iteration != 0 && result->bytes != NULL)) {
+        ((call->iteration != 0 || call->outcome != SWARM_OUTCOME_OK) && result->bytes != NULL)) {
         return SWARM_E_UNSUPPORTED;
     }
     frame->result = *result;

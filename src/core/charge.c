@@ -76,6 +76,19 @@ bool swarm__charge_fill(swarm_plan *plan, const swarm_charge_spec *spec, uint32_
     return fault == NULL;
 }
 
+bool swarm__charge_fits(swarm_plan *plan, uint32_t demand) {
+    const struct dispatch *d = &plan->sw->dispatch;
+    uint32_t charge = demand == NONE32 ? NONE32 : d->demands[demand].charge;
+    swarm_status status;
+    const char *fault =
+        charge == NONE32 ? NULL : swarm__charge_fault(d, &d->charges[charge], &status);
+
+    if (fault != NULL) {
+        swarm__graph_plan_fail(&plan->graph, status, fault);
+    }
+    return fault == NULL;
+}
+
 /* The charges of a call step's plan, before it is applied. */
 bool swarm__charges_fit(swarm_plan *plan) {
     const struct dispatch *d = &plan->sw->dispatch;
@@ -84,14 +97,7 @@ bool swarm__charges_fit(swarm_plan *plan) {
         return true;
     }
     for (uint32_t at = plan->records; at != NONE32; at = d->tracked[at].run_next) {
-        uint32_t demand = d->tracked[at].demand, charge;
-        swarm_status status;
-        const char *fault;
-
-        charge = demand == NONE32 ? NONE32 : d->demands[demand].charge;
-        fault = charge == NONE32 ? NULL : swarm__charge_fault(d, &d->charges[charge], &status);
-        if (fault != NULL) {
-            swarm__graph_plan_fail(&plan->graph, status, fault);
+        if (!swarm__charge_fits(plan, d->tracked[at].demand)) {
             return false;
         }
     }

@@ -14,6 +14,8 @@ bool swarm__charge_fill(swarm_plan *plan, const swarm_charge_spec *spec, uint32_
 /* What is wrong with a charge as budgets stand, or null. */
 const char *swarm__charge_fault(const struct dispatch *d, const struct charge *charge,
                                 swarm_status *out_status);
+/* Whether the charge of a demand still stands; else the plan has the error. */
+bool swarm__charge_fits(swarm_plan *plan, uint32_t demand);
 /* Whether the charges of a call step's plan still stand; else the plan has the error. */
 bool swarm__charges_fit(swarm_plan *plan);
 /* Whether a step with a charge may start with this agent; else it was set aside, or has ended. */

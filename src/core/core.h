@@ -27,6 +27,7 @@
  *     state.c     state keys: what steps read and write, branches
  *     setup.c     configuration, memory, backends, profiles, agents, permits, functions
  *     query.c     what may be asked
+ *     recover.c   what follows when a step's attempts fail
  *     rival.c     several attempts of one step at once
  *     drive.c     the loops: by the host's clock, and in virtual time
  *     invariant.c what must hold between two rounds

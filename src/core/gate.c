@@ -62,8 +62,8 @@ static uint64_t units_of(const struct dispatch *d, const struct demand *demand,
     if (permit->measure == SWARM_MEASURE_REQUESTS) {
         return 1;
     }
-    if (demand->charge == NONE32) {
-        return 0; /* settled afterwards, into debt */
+    if (demand->charge == NONE32 || permit->measure == SWARM_MEASURE_RETRIES) {
+        return 0; /* settled afterwards, into debt; taken when an attempt fails */
     }
     reserve = d->charges[demand->charge].reserve;
     switch (permit->measure) {
@@ -74,6 +74,24 @@ static uint64_t units_of(const struct dispatch *d, const struct demand *demand,
     default:
         return saturating_add64(reserve[SPEND_INPUT], reserve[SPEND_OUTPUT]);
     }
+}
+
+uint32_t swarm__gate_retry(swarm *sw, uint32_t agent) {
+    struct dispatch *d = &sw->dispatch;
+    uint32_t first = d->backends[d->profiles[d->agents[agent].profile].backend].limits;
+
+    for (uint32_t at = first; at != NONE32; at = d->permits[at].next) {
+        if (d->permits[at].measure == SWARM_MEASURE_RETRIES &&
+            !permit_has(&d->permits[at], 1, sw->now_ns)) {
+            return at;
+        }
+    }
+    for (uint32_t at = first; at != NONE32; at = d->permits[at].next) {
+        if (d->permits[at].measure == SWARM_MEASURE_RETRIES) {
+            permit_take_units(&d->permits[at], 1);
+        }
+    }
+    return NONE32;
 }
 
 enum { GATE_OPEN, GATE_SHUT, GATE_NEVER };
@@ -250,12 +268,15 @@ static const char *limit_fault(const struct dispatch *d, const swarm_limit_spec 
                                swarm_status *out_status) {
     *out_status = SWARM_E_INVALID;
     if (spec == NULL || (spec->capacity == 0) == (spec->units == 0) ||
-        spec->measure > SWARM_MEASURE_TOKENS ||
+        spec->measure > SWARM_MEASURE_RETRIES ||
         (spec->capacity != 0 && (spec->measure != 0 || spec->period_ns != 0 || spec->burst != 0))) {
         return "limit: null, or neither or both of capacity and units";
     }
     if (spec->backend.id != 0 && spec->bypass_max != 0) {
         return "limit: bypass_max is for limits that steps name";
+    }
+    if (spec->backend.id == 0 && spec->measure == SWARM_MEASURE_RETRIES) {
+        return "limit: retries are limited for a backend";
     }
     *out_status = SWARM_E_STALE;
     return spec->backend.id > d->backends_count ? "limit: no such backend" : NULL;

@@ -19,6 +19,9 @@ uint32_t swarm__gate_lacking(swarm *sw, uint32_t demand);
  * right by its answer. */
 void swarm__gate_take(swarm *sw, uint32_t attempt);
 void swarm__gate_give(swarm *sw, uint32_t attempt);
+/* Takes what limits on retries want for one more by this agent's backend: NONE32, or the permit
+ * that has none. */
+uint32_t swarm__gate_retry(swarm *sw, uint32_t agent);
 /* Until when the backend is held after an answer that turned the attempt away: as long as it said,
  * or, when it named no time to come, for the step's own backoff: it must not be asked again at
  * once, for ever. A governor lets it rest for a while in any case. */

@@ -15,7 +15,8 @@
 #define DAY_NS UINT64_C(86400000000000)
 
 bool swarm__guard_wanted(const swarm_step_spec *spec) {
-    return spec->watch != NULL || spec->ask != NULL || spec->hedge != NULL || spec->vote != NULL;
+    return spec->watch != NULL || spec->ask != NULL || spec->hedge != NULL || spec->vote != NULL ||
+           spec->recovery != NULL;
 }
 
 bool swarm__guard_asks(const swarm *sw, const struct tracked *step) {
@@ -132,6 +133,7 @@ static void guard_fill(struct guard *guard, const swarm_step_spec *spec) {
         guard->vote.start = spec->vote->start == 0 ? spec->vote->count : spec->vote->start;
         guard->has |= GUARD_VOTE;
     }
+    guard->has |= spec->recovery != NULL ? GUARD_RECOVERY : 0;
     guard->ballots = NONE32;
     watch_fill(&guard->watch);
     hedge_fill(&guard->hedge);
@@ -163,6 +165,9 @@ bool swarm__guard_new(swarm_plan *plan, const swarm_step_spec *spec, uint32_t *o
 
 void swarm__guard_free(struct dispatch *d, uint32_t guard) {
     SWARM_ASSERT(guard < d->config->guards_max);
+    if ((d->guards[guard].has & GUARD_RECOVERY) != 0) {
+        swarm__recovery_free(d, guard);
+    }
     pool_push(&d->guards_pool, guard);
 }
 
@@ -173,6 +178,16 @@ void swarm__guard_again(struct dispatch *d, uint32_t guard) {
     d->guards[guard].wants = 0;
     d->guards[guard].hedged = false;
     d->guards[guard].tried_count = 0;
+}
+
+uint32_t swarm__guard_events(const struct dispatch *d, uint32_t guard) {
+    uint32_t has = d->guards[guard].has, count = 0;
+
+    count += (has & GUARD_WATCH) != 0 ? 2 : 0;
+    count += (has & GUARD_ASK) != 0 ? 2 : 0;
+    count += (has & GUARD_HEDGE) != 0;
+    count += (has & GUARD_VOTE) != 0;
+    return count + ((has & GUARD_RECOVERY) != 0 ? swarm__recovery_events(d, guard) : 0);
 }
 
 /* Parts are numbered through: each event has the part and seven numbers. */
@@ -214,6 +229,9 @@ void swarm__guard_log(swarm *sw, const struct tracked *step, uint64_t ordinal) {
 
         swarm__log(sw, SWARM_EVENT_GUARD, step->run, ordinal, fields);
     }
+    if ((guard->has & GUARD_RECOVERY) != 0) {
+        swarm__recovery_log(sw, step, ordinal);
+    }
 }
 
 /* ---- the step's timer */
@@ -225,6 +243,9 @@ static uint64_t state_due(const swarm *sw, uint32_t tracked) {
 
     switch (step->state) {
     case SWARM_STEP_READY:
+        if (step->demand == NONE32) {
+            return SWARM_NEVER; /* a function recovers it */
+        }
         return saturating_add64(step->ready_ns, step->queue_timeout_ns);
     case SWARM_STEP_HELD:
         return swarm__ask_of(sw, tracked) != NONE32 ? swarm__ask_due(sw, tracked) : guard->wake_ns;

@@ -23,12 +23,47 @@ bool swarm__guard_new(swarm_plan *plan, const swarm_step_spec *spec, uint32_t *o
 void swarm__guard_free(struct dispatch *d, uint32_t guard);
 /* Makes the record as it was before the first attempt. */
 void swarm__guard_again(struct dispatch *d, uint32_t guard);
-/* The options go into the log: at most GUARD_EVENTS events. */
+/* The options go into the log; and how many events they are. */
+uint32_t swarm__guard_events(const struct dispatch *d, uint32_t guard);
 void swarm__guard_log(swarm *sw, const struct tracked *step, uint64_t ordinal);
 /* Arms the step's timer for whatever comes first in its state. */
 void swarm__guard_arm(swarm *sw, uint32_t tracked);
 /* The step's timer: false when it was none of the guard's own, but the state's ordinary one. */
 bool swarm__guard_timer(swarm *sw, uint32_t tracked);
+
+/* ---- recover.c */
+
+/* Whether the step has a recovery. */
+bool swarm__recovers(const struct dispatch *d, const struct tracked *step);
+/* Checks the recovery of a step with a guard and a demand, and makes the record; false with the
+ * plan's error. Whoever fills the plan. */
+bool swarm__recovery_new(swarm_plan *plan, const swarm_step_spec *spec, uint32_t tracked);
+/* What only the turn can look at: false with the plan's error. */
+bool swarm__recoveries_admit(swarm_plan *plan);
+/* The step's plan is applied: its demands are shared from now on. */
+void swarm__recovery_enter(struct dispatch *d, const struct tracked *step);
+void swarm__recovery_free(struct dispatch *d, uint32_t guard);
+/* The options go into the log; and how many events they are at most. */
+void swarm__recovery_log(swarm *sw, const struct tracked *step, uint64_t ordinal);
+uint32_t swarm__recovery_events(const struct dispatch *d, uint32_t guard);
+/* An attempt of this agent failed the step. */
+void swarm__recovery_blame(struct dispatch *d, uint32_t tracked, uint32_t agent);
+/* Whether agents that failed the step are passed over. */
+bool swarm__recovery_avoids(const struct dispatch *d, const struct tracked *step);
+/* Whether a retry follows the end of the last attempt; *out_n: the how many-th. It is begun. */
+bool swarm__recovery_retries(swarm *sw, uint32_t tracked, uint32_t *out_n);
+/* Whether an answer that is not confident enough counts, for nothing would follow. */
+bool swarm__recovery_keeps(swarm *sw, uint32_t tracked);
+/* SWARM_INFO_*: what is special about its result. */
+uint32_t swarm__recovery_info(const struct dispatch *d, const struct tracked *step);
+/* The last attempt failed, and there is no retry, or none can be started: the step goes on with the
+ * next stage, or ends. */
+void swarm__step_fails(swarm *sw, uint32_t tracked, uint32_t state, swarm_status reason);
+/* A call in place of the step has come to an end in *state: true when the step goes on, else it
+ * ends in *state. */
+bool swarm__recover_call(swarm *sw, uint32_t tracked, uint32_t *state);
+/* The step begins anew. */
+void swarm__recovery_again(swarm *sw, struct tracked *step);
 
 /* ---- rival.c */
 

@@ -118,7 +118,7 @@ swarm_plan *swarm_call_plan(const swarm_call *call) {
 /* ---- steps */
 
 /* Acquire: pairs with the release store of swarm_function_add; a worker may be filling the plan. */
-static bool function_exists(const swarm *sw, swarm_function function) {
+bool swarm__function_exists(const swarm *sw, swarm_function function) {
     return function.id != 0 && function.id <= ATOMIC_LOAD(&sw->functions_count, acquire);
 }
 
@@ -293,7 +293,8 @@ static uint32_t tracked_new(swarm_plan *plan, const swarm_step_spec *spec) {
     }
     if ((spec->function.id == 0 && d->tracked[index].demand == NONE32) ||
         !swarm__shape_add(plan, spec, index) ||
-        !swarm__guard_new(plan, spec, &d->tracked[index].guard)) {
+        !swarm__guard_new(plan, spec, &d->tracked[index].guard) ||
+        (spec->recovery != NULL && !swarm__recovery_new(plan, spec, index))) {
         swarm__record_give(d, index);
         return NONE32;
     }
@@ -316,7 +317,8 @@ swarm_step swarm_step_add(swarm_plan *plan, const swarm_step_spec *spec) {
     }
     spec = spec == NULL ? &defaults : spec;
     fault = spec_fault(spec);
-    if (fault != NULL || (spec->function.id != 0 && !function_exists(plan->sw, spec->function))) {
+    if (fault != NULL ||
+        (spec->function.id != 0 && !swarm__function_exists(plan->sw, spec->function))) {
         plan_refuse(plan, fault != NULL ? SWARM_E_INVALID : SWARM_E_MISSING,
                     fault != NULL ? fault : "step: no such function");
         return none;
@@ -345,7 +347,7 @@ swarm_step swarm_step_add(swarm_plan *plan, const swarm_step_spec *spec) {
 
 /* Refuses a function that does not exist. */
 static bool function_check(swarm_plan *plan, swarm_function function) {
-    if (!function_exists(plan->sw, function)) {
+    if (!swarm__function_exists(plan->sw, function)) {
         plan_refuse(plan, SWARM_E_MISSING, "call: no such function");
         return false;
     }

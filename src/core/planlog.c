@@ -143,7 +143,9 @@ static void put_step(struct plan_writer *writer, uint32_t slot) {
     if (step != NULL) {
         put_options(writer, ordinal, step);
     }
-    if (step != NULL && !writer->measures) {
+    if (step != NULL && step->guard != NONE32 && writer->measures) {
+        writer->bytes += (uint64_t)swarm__guard_events(&sw->dispatch, step->guard) * LOG_EVENT_MAX;
+    } else if (step != NULL) {
         swarm__guard_log(sw, step, ordinal);
     }
 }
@@ -249,7 +251,6 @@ static void put_plan(struct plan_writer *writer) {
         put_step(writer, slot);
     }
     if (writer->measures) {
-        writer->bytes += (uint64_t)writer->plan->guards * GUARD_EVENTS * LOG_EVENT_MAX;
         writer->bytes += (uint64_t)swarm__shapes_count(writer->plan) * SHAPE_EVENTS * LOG_EVENT_MAX;
         writer->bytes += (uint64_t)rules_count(writer->plan) * LOG_EVENT_MAX;
         writer->bytes += (uint64_t)writer->plan->lates_count * 2 * LOG_EVENT_MAX;

@@ -7,6 +7,11 @@
 
 #include "core.h"
 
+/* ---- plan.c */
+
+/* Any thread. */
+bool swarm__function_exists(const swarm *sw, swarm_function function);
+
 /* ---- apply.c */
 
 /* Applies a plan or says why not: see there. */

@@ -64,6 +64,8 @@ swarm_status swarm_step_status(swarm *sw, swarm_step step, swarm_step_info *out_
     out_info->ordinal = swarm__graph_ordinal(&sw->graph, slot);
     if (graph_has(&sw->graph, slot, GRAPH_TRACKED)) {
         info_of_tracked(&sw->dispatch.tracked[tracked_of(&sw->graph, slot)], out_info);
+        out_info->flags |= swarm__recovery_info(
+            &sw->dispatch, &sw->dispatch.tracked[tracked_of(&sw->graph, slot)]);
         if (out_info->state == SWARM_STEP_HELD) {
             out_info->held = held_of(sw, tracked_of(&sw->graph, slot));
         }

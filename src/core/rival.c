@@ -19,7 +19,7 @@ void swarm__rival_link(struct dispatch *d, uint32_t tracked, uint32_t index) {
 
     d->attempts[index].sibling = step->attempt;
     step->attempt = index;
-    if (guard != NULL && guard->tried_count < GUARD_TRIED_MAX) {
+    if (guard != NULL && (guard->has & GUARD_VOTE) != 0 && guard->tried_count < GUARD_TRIED_MAX) {
         guard->tried[guard->tried_count++] = d->attempts[index].agent;
     }
 }
@@ -105,7 +105,7 @@ void swarm__start_refused(swarm *sw, uint32_t tracked, uint32_t state, swarm_sta
     } else if (sw->dispatch.tracked[tracked].state == SWARM_STEP_RUNNING) {
         swarm__rival_unwanted(sw, tracked); /* the one in flight goes on */
     } else {
-        swarm__step_end(sw, tracked, state, reason);
+        swarm__step_fails(sw, tracked, state, reason);
     }
 }
 
@@ -130,6 +130,7 @@ void swarm__rivals_afresh(swarm *sw, struct tracked *step) {
     if (step->guard != NONE32) {
         sw->dispatch.guards[step->guard].extra = 0;
         swarm__vote_release(sw, (uint32_t)(step - sw->dispatch.tracked));
+        swarm__recovery_again(sw, step);
     }
 }
 

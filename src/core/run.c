@@ -310,6 +310,7 @@ swarm_status swarm_run_again(swarm *sw, swarm_run handle) {
     run->started = true;
     for (uint32_t at = run->first; at != NONE32; at = sw->dispatch.tracked[at].run_next) {
         tracked_again(&sw->dispatch, &sw->dispatch.tracked[at]);
+        swarm__recovery_again(sw, &sw->dispatch.tracked[at]);
     }
     swarm__scope_open(&sw->graph, index, index, NONE32, SWARM_NEVER);
     swarm__graph_region_reset(&sw->graph, index);

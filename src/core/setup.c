@@ -3,6 +3,7 @@
  * setup.c - configuration, the one block of memory, and what is added to a swarm before it works.
  */
 #include "../dispatch/ask.h"
+#include "../dispatch/recover.h"
 #include "guard.h"
 #include "tenant.h"
 
@@ -142,6 +143,7 @@ static void layout_tracked(struct dispatch *d, struct arena *arena, const swarm_
     d->waiting = CARVE(arena, wait_lists(c), uint32_t);
     d->guards = CARVE(arena, c->guards_max, struct guard);
     d->guards_pool.links = CARVE(arena, c->guards_max, atomic_u32);
+    d->recoveries = CARVE(arena, c->guards_max, struct recovery);
 }
 
 static void layout_agents(struct dispatch *d, struct arena *arena, const swarm_config *c) {

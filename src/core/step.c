@@ -31,6 +31,7 @@ static const unsigned char fields_count[] = {
     [SWARM_EVENT_GUARD] = 8,
     [SWARM_EVENT_HEDGE] = 6,
     [SWARM_EVENT_VOTE] = 8,
+    [SWARM_EVENT_RECOVER] = 7,
     [SWARM_EVENT_ASK] = 5,
     [SWARM_EVENT_ANSWER] = 8,
     [SWARM_EVENT_JOIN_SPEC] = 5,
@@ -294,6 +295,13 @@ static void end_caller(swarm *sw, uint32_t slot, uint32_t state, uint64_t value)
                 swarm__loop_call(sw, tracked);
                 return;
             }
+            if (swarm__recover_call(sw, tracked, &state)) {
+                return;
+            }
+            if (state == SWARM_STEP_OK) {
+                reason = SWARM_OK;
+                value = sw->dispatch.tracked[tracked].result.value;
+            }
             record_end(sw, tracked, state, reason);
         }
         state = sw->dispatch.tracked[tracked].state;
@@ -316,8 +324,9 @@ static void hand_result(swarm *sw, struct tracked *from) {
         return;
     }
     to = &sw->dispatch.tracked[tracked_of(&sw->graph, caller)];
-    if (state_is_terminal(to->state)) {
-        return; /* cancelled: nobody will read it */
+    if (state_is_terminal(to->state) ||
+        (from->state != SWARM_STEP_OK && swarm__recovers(&sw->dispatch, to))) {
+        return; /* cancelled, or it goes on: nobody will read it */
     }
     if (swarm__step_loops(&sw->dispatch, tracked_of(&sw->graph, caller))) {
         to->result = from->result; /* a loop's results have no bytes: those stay where they are */

@@ -217,7 +217,7 @@ uint32_t swarm__rival_pick(swarm *sw, uint32_t head, int64_t *out_score, uint32_
     if ((distinct & SWARM_VOTE_BACKENDS) != 0) {
         without_backends(d, guard, &fits);
     }
-    if ((distinct & SWARM_VOTE_AGENTS) != 0) {
+    if ((distinct & SWARM_VOTE_AGENTS) != 0 || swarm__recovery_avoids(d, step)) {
         mark(d, guard, true);
     }
     agent = swarm__gate_pick(sw, step->demand, &fits, out_score, out_why);

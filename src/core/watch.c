@@ -171,6 +171,7 @@ swarm_outcome swarm__watch_result(swarm *sw, uint32_t tracked, const struct atte
     } else if (result->confidence_ppm < guard->watch.confidence_min_ppm) {
         finding = finding_of(SWARM_DETECT_VALIDATOR, guard->watch.confidence_min_ppm,
                              result->confidence_ppm);
+        action = swarm__recovery_keeps(sw, tracked) ? SWARM_ACTION_NOTE : action;
     }
     if (finding.detector != SWARM_DETECT_NONE) {
         log_detect(sw, step, &finding, action, attempt->number);

@@ -15,6 +15,7 @@ uint32_t swarm__demand_new(struct dispatch *d) {
 
         memset(demand, 0, sizeof *demand);
         demand->agent = NONE32;
+        demand->profile = NONE32;
         demand->ready = NONE32;
         demand->chain = NONE32;
         demand->list = NONE32;
@@ -66,6 +67,9 @@ void swarm__demand_seal(struct dispatch *d, uint32_t index, uint32_t run) {
         demand->digest += hash_mix64(hash_mix64(permit, 2), demand->needs[i].units);
     }
     demand->digest = hash_mix64(demand->digest, (uint64_t)demand->agent + 1);
+    if (demand->profile != NONE32) {
+        demand->digest = hash_mix64(demand->digest, demand->profile);
+    }
     if (demand->charge != NONE32) {
         demand->digest = hash_mix64(demand->digest, charge_digest(d, &d->charges[demand->charge]));
     }
@@ -87,7 +91,8 @@ static bool demands_equal(const struct dispatch *d, const struct demand *a,
                           const struct demand *b) {
     SWARM_ASSERT(a != b);
     if (a->own || b->own || a->digest != b->digest || a->run != b->run || a->agent != b->agent ||
-        a->needs_count != b->needs_count || a->unknown_skill != b->unknown_skill ||
+        a->profile != b->profile || a->needs_count != b->needs_count ||
+        a->unknown_skill != b->unknown_skill ||
         memcmp(&a->skills, &b->skills, sizeof a->skills) != 0 || !charges_equal(d, a, b)) {
         return false;
     }
@@ -218,7 +223,9 @@ const struct skill_set *swarm__demand_profiles(struct dispatch *d, uint32_t inde
     }
     memset(&demand->profiles, 0, sizeof demand->profiles);
     for (uint32_t p = 0; p < d->profiles_count && !demand->unknown_skill; p++) {
-        bool pinned_elsewhere = demand->agent != NONE32 && d->agents[demand->agent].profile != p;
+        bool pinned_elsewhere =
+            (demand->agent != NONE32 && d->agents[demand->agent].profile != p) ||
+            (demand->profile != NONE32 && demand->profile != p);
 
         if (!pinned_elsewhere && set_within(&demand->skills, &d->profiles[p].skills)) {
             set_add(&demand->profiles, p);

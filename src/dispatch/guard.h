@@ -16,10 +16,15 @@
 #include "table.h"
 
 #define GUARD_TRIED_MAX 16u
-#define GUARD_EVENTS 6u /* in the log, for the options of one step */
 
 /* Which options a step has. */
-enum { GUARD_WATCH = 1, GUARD_ASK = 2, GUARD_HEDGE = 4, GUARD_VOTE = 8 };
+enum {
+    GUARD_WATCH = 1,
+    GUARD_ASK = 2,
+    GUARD_HEDGE = 4,
+    GUARD_VOTE = 8,
+    GUARD_RECOVERY = 16 /* see recover.h */
+};
 
 struct guard {
     swarm_watch_spec watch;  /* defaults filled in; all off without GUARD_WATCH */
@@ -36,7 +41,7 @@ struct guard {
     uint32_t cast;           /* their number */
     uint32_t failed;         /* attempts of the vote that were none */
     uint32_t tried_count;
-    uint32_t tried[GUARD_TRIED_MAX]; /* agents of the attempts so far */
+    uint32_t tried[GUARD_TRIED_MAX]; /* agents of a vote's attempts; that failed the step */
     bool owns_demand;                /* which no other step shares */
     bool hedged;                     /* this try is */
 };

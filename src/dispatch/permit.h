@@ -83,7 +83,7 @@ static inline uint64_t permit_used(const struct permit *permit, const swarm_comp
         used = saturating_add64(usage->input_tokens, usage->output_tokens);
         break;
     default:
-        return taken; /* a request is one, however it ends */
+        return taken; /* a request is one, however it ends; retries are taken elsewhere */
     }
     return used == 0 && answer->outcome != SWARM_OUTCOME_THROTTLED ? taken : used;
 }

@@ -38,7 +38,6 @@ static inline uint64_t backoff_ns(const struct tracked *step, uint64_t seed, uin
     uint64_t base = backoff_base(&step->retry, n);
     uint64_t spread = 0, drawn;
 
-    SWARM_ASSERT(n <= step->retry.attempts_max);
     SWARM_ASSERT(step->retry.jitter_ppm <= MILLION);
     (void)checked_mul_div(base, step->retry.jitter_ppm, MILLION, &spread); /* at most base */
     if (spread == 0) {

@@ -41,7 +41,8 @@
 #define NEEDS_MAX 8
 #define SKILLS_LIMIT (64 * SKILL_WORDS)
 
-struct guard; /* guard.h */
+struct guard;    /* guard.h */
+struct recovery; /* recover.h */
 
 struct tracked {
     swarm_result result;
@@ -119,6 +120,7 @@ struct demand {
     uint32_t profiles_version;
     uint32_t run;
     uint32_t agent;      /* this one only, or NONE32 */
+    uint32_t profile;    /* its agents only, or NONE32 */
     uint32_t references; /* steps, and attempts that hold its permits */
     uint32_t ready;      /* root of the heap of tracked steps */
     uint32_t chain;      /* hash chain */
@@ -300,6 +302,7 @@ struct dispatch {
     struct pulse *pulses; /* one an attempt */
     struct guard *guards;
     struct pool guards_pool;
+    struct recovery *recoveries; /* one a guard */
     struct run *runs;
     struct budget *budgets;
     struct charge *charges; /* of demands */

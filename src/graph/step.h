@@ -66,6 +66,12 @@ static inline void graph_flag_clear(struct graph *graph, uint32_t slot, uint32_t
     ATOMIC_STORE(&graph->kind[slot], graph_kind(graph, slot) & ~(flag << 20), relaxed);
 }
 
+/* The function that a worker will call for it. The same. */
+static inline void graph_function_set(struct graph *graph, uint32_t slot, uint32_t function) {
+    SWARM_ASSERT(function < graph->sizes.functions);
+    ATOMIC_STORE(&graph->kind[slot], (graph_kind(graph, slot) & ~0xffffu) | function, relaxed);
+}
+
 static inline void graph_signal(struct graph *graph) {
     if (graph->hooks.signal != NULL) {
         graph->hooks.signal(graph->hooks.context);

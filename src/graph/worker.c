@@ -191,6 +191,7 @@ static inline void worker_frame_clear(struct worker *worker) {
     frame->broken = SWARM_OK;
     frame->call.inputs = 0;
     frame->call.iteration = 0;
+    frame->call.outcome = SWARM_OUTCOME_OK;
 }
 
 /* Hands a call step that ran to the turn. */

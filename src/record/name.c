@@ -67,6 +67,7 @@ static const char events[][WORD_MAX] = {
     [SWARM_EVENT_DETECT] = "detect",
     [SWARM_EVENT_HEDGE] = "hedge",
     [SWARM_EVENT_VOTE] = "vote",
+    [SWARM_EVENT_RECOVER] = "recover",
     [SWARM_EVENT_ASK] = "ask",
     [SWARM_EVENT_ANSWER] = "answer",
     [SWARM_EVENT_GUARD] = "guard",
