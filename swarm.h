@@ -167,10 +167,11 @@ enum {
     SWARM_E_OVERFLOW = -23,    /* the numbers given do not fit their type */
     SWARM_E_FAILED = -24,      /* every attempt failed; the outcome says how */
     SWARM_E_BUDGET = -25,      /* a reservation does not fit its budget */
-    SWARM_E_PAUSED = -26,      /* only an answer from outside can move anything */
+    SWARM_E_PAUSED = -26,      /* only an answer from outside, or quota, can move anything */
     SWARM_E_CONFLICT = -27,    /* a state key has a newer version than the one built upon */
     SWARM_E_NO_QUORUM = -28,   /* no class of answers can reach the quorum */
-    SWARM_E_DEADLOCK = -29     /* steps waited for each other in a circle */
+    SWARM_E_DEADLOCK = -29,    /* steps waited for each other in a circle */
+    SWARM_E_QUOTA = -30        /* an account is exhausted */
 };
 
 /* Text of a status: what is wrong and what to do. Never null; static. [pure] */
@@ -247,7 +248,7 @@ enum {
     SWARM_OUTCOME_TRANSIENT = 1, /* failed, and may go well next time */
     SWARM_OUTCOME_THROTTLED =
         2,                   /* the endpoint is overloaded (429): not a failure, costs no retry */
-    SWARM_OUTCOME_QUOTA = 3, /* the account is exhausted: retrying is useless */
+    SWARM_OUTCOME_QUOTA = 3, /* the account is exhausted (402, 403): see swarm_breaker_reset */
     SWARM_OUTCOME_TERMINAL = 4,  /* failed for good: bad request, no permission */
     SWARM_OUTCOME_GARBAGE = 5,   /* answered, but the answer was refused */
     SWARM_OUTCOME_LOST = 6,      /* the agent or its lease is gone */
@@ -665,6 +666,41 @@ typedef struct swarm_governor_spec {
 SWARM_API swarm_status swarm_governor_set(swarm *sw, swarm_backend_id backend,
                                           const swarm_governor_spec *spec);
 
+/* States of a breaker. */
+enum {
+    SWARM_BREAKER_CLOSED = 0,   /* attempts go through */
+    SWARM_BREAKER_OPEN = 1,     /* none does */
+    SWARM_BREAKER_HALF_OPEN = 2 /* one does, at a time: how it ends decides */
+};
+
+/*
+ * When a backend, or one of its agents, is left alone for a while: when the moving average of what
+ * failed reaches failure_ppm, after samples_min answers. An answer weighs 1/16, but never less than
+ * the mean of all would give it. OK is good, for an agent unless it lost a vote; TRANSIENT,
+ * TERMINAL, GARBAGE, LOST and TIMED_OUT are failures; others say nothing. After open_ns one attempt
+ * is let through: a good one closes the breaker, which then has learned nothing; a failure opens it
+ * again.
+ */
+typedef struct swarm_breaker_spec {
+    uint64_t open_ns;     /* default 30 s */
+    uint32_t failure_ppm; /* 1 to 1,000,000; default 500,000 */
+    uint32_t samples_min; /* default 8 */
+} swarm_breaker_spec;
+
+/* Switches the breakers of a backend and of all its agents on, with new values, or off (null, as
+ * they are at first). Off closes those that failures have opened. STALE, INVALID. [owner] */
+SWARM_API swarm_status swarm_breaker_set(swarm *sw, swarm_backend_id backend,
+                                         const swarm_breaker_spec *spec);
+
+/*
+ * Closes the breakers of a backend and of its agents: the reason has gone. An attempt that ends
+ * with the outcome QUOTA opens that of its backend, also without swarm_breaker_set, and only this
+ * closes it. Until then the backend's steps go to other backends, or to their fallbacks; those that
+ * can't are HELD, and a run that has nothing else to do is PAUSED. An attempt without quota is no
+ * try: it is not counted. STALE; AGAIN as in swarm_run_open. [owner]
+ */
+SWARM_API swarm_status swarm_breaker_reset(swarm *sw, swarm_backend_id backend);
+
 /* What a call step sees. Read only, valid during the call. */
 typedef struct swarm_call {
     swarm *sw;             /* the swarm, for [any] calls */
@@ -767,7 +803,7 @@ enum {
     SWARM_RUN_OPEN = 0,   /* takes plans */
     SWARM_RUN_CLOSED = 1, /* takes no more plans from the owner; goes on */
     SWARM_RUN_ENDED = 2,  /* every step is in a terminal state */
-    SWARM_RUN_PAUSED = 3  /* closed or not: only an answer from outside can move it */
+    SWARM_RUN_PAUSED = 3  /* closed or not: only an answer from outside, or quota, can move it */
 };
 
 /* A run's account: exact integers. Grows at the end. */
@@ -945,10 +981,10 @@ SWARM_API swarm_plan *swarm_call_plan(const swarm_call *call);
 
 /*
  * When a failed attempt is followed by another one. TRANSIENT, GARBAGE, LOST and TIMED_OUT attempts
- * are; QUOTA, TERMINAL and CANCELLED ones are not; THROTTLED and REFUSED ones are started again
- * when the backend may be used again, and do not count. Attempt n + 1 begins min(backoff_ns *
- * 2^(n-1), backoff_max_ns) * (1 + u) after the end of attempt n, u drawn evenly from
- * -jitter_ppm..+jitter_ppm millionths.
+ * are; TERMINAL and CANCELLED ones are not; THROTTLED, REFUSED and QUOTA ones are started again
+ * when the backend may be used again, or by another, and do not count. Attempt n + 1 begins
+ * min(backoff_ns * 2^(n-1), backoff_max_ns) * (1 + u) after the end of attempt n, u drawn evenly
+ * from -jitter_ppm..+jitter_ppm millionths.
  */
 typedef struct swarm_retry {
     uint64_t backoff_ns;     /* default 1 s; SWARM_ZERO: at once */
@@ -989,7 +1025,7 @@ enum {
  *     TRANSIENT, LOST                RETRY, REASSIGN, FALLBACK, VALUE
  *     GARBAGE, TIMED_OUT             RETRY, REASSIGN, SPLIT, REGENERATE, FALLBACK, VALUE
  *     TERMINAL                       REASSIGN, SPLIT, REGENERATE, FALLBACK, VALUE
- *     no agent, no budget left       FALLBACK, VALUE
+ *     no agent, no budget, no quota  FALLBACK, VALUE
  *
  * Each decision is one event. Each attempt is told how the one before ended (`outcome` in its
  * START); what comes late from an earlier one is billed and not used. The first attempts of
@@ -1358,7 +1394,9 @@ SWARM_API const char *swarm_step_state_text(uint32_t state);
 enum {
     SWARM_HELD_NONE = 0,    /* it is not */
     SWARM_HELD_BACKOFF = 1, /* until the time of its next attempt */
-    SWARM_HELD_ANSWER = 2   /* until somebody answers its question */
+    SWARM_HELD_ANSWER = 2,  /* until somebody answers its question */
+    SWARM_HELD_BREAKER = 3, /* it is ready, and all who fit are behind a breaker, for a while */
+    SWARM_HELD_QUOTA = 4    /* the same, and their accounts are exhausted */
 };
 
 /* What is special about a step's result. */
@@ -1861,7 +1899,11 @@ enum {
     SWARM_EVENT_LACK = 44,         /* budget's number, dimension from 1, needed, available, policy
                                       applied; 0: it waits for attempts in flight */
     SWARM_EVENT_BUDGET_CLOSE = 45, /* budget's number */
-    SWARM_EVENT_GOVERN = 46        /* backend id, window before and after in millionths of an
+    SWARM_EVENT_BREAKER = 47,      /* 1 backend, 2 agent; its id, SWARM_BREAKER_*, outcome that
+                                      decided, moving average of failures and failure_ppm, answers
+                                      so far, time until which it is open */
+    SWARM_EVENT_BREAKER_RESET = 48, /* backend id */
+    SWARM_EVENT_GOVERN = 46         /* backend id, window before and after in millionths of an
                                       attempt, attempts in flight: a backend turned one away */
 };
 

@@ -39,6 +39,7 @@
 #include "core/apply.c"
 #include "core/ask.c"
 #include "core/attempt.c"
+#include "core/breaker.c"
 #include "core/call.c"
 #include "core/cancel.c"
 #include "core/charge.c"

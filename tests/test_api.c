@@ -200,10 +200,10 @@ REFUSES(swarm_host_default, "is the same each time", 1,
 
 TEST(status_texts) {
     const char *unknown = swarm_status_text(1);
-    const swarm_status absurd[] = {1, INT32_MAX, INT32_MIN, SWARM_E_DEADLOCK - 1};
+    const swarm_status absurd[] = {1, INT32_MAX, INT32_MIN, SWARM_E_QUOTA - 1};
 
     CHECK(unknown != NULL);
-    for (swarm_status status = SWARM_OK; status >= SWARM_E_DEADLOCK; status--) {
+    for (swarm_status status = SWARM_OK; status >= SWARM_E_QUOTA; status--) {
         const char *text = swarm_status_text(status);
 
         CHECK(text != NULL && strlen(text) > 5);

@@ -77,6 +77,24 @@ REFUSES(swarm_governor_set, "absurd window", SWARM_E_INVALID, GOVERNOR(.most = U
 REFUSES(swarm_governor_set, "reserved", SWARM_E_INVALID, GOVERNOR(.reserved = 1));
 AWAY(swarm_governor_set, SWARM_E_BUSY, GOVERNOR(.first = 1));
 
+/* ---- breakers */
+
+#define BREAKER(...) swarm_breaker_set(w->sw, w->backend, &(swarm_breaker_spec){__VA_ARGS__})
+
+REFUSES(swarm_breaker_set, "null swarm", SWARM_E_INVALID,
+        swarm_breaker_set(NULL, w->backend, NULL));
+REFUSES(swarm_breaker_set, "stale backend", SWARM_E_STALE,
+        swarm_breaker_set(w->sw, (swarm_backend_id){9}, NULL));
+REFUSES(swarm_breaker_set, "failure_ppm", SWARM_E_INVALID, BREAKER(.failure_ppm = 1000001));
+REFUSES(swarm_breaker_set, "open for ever", SWARM_E_INVALID, BREAKER(.open_ns = SWARM_NEVER));
+GIVES(swarm_breaker_set, "all defaults", SWARM_OK, BREAKER(.open_ns = 0));
+AWAY(swarm_breaker_set, SWARM_E_BUSY, BREAKER(.open_ns = 1));
+REFUSES(swarm_breaker_reset, "null swarm", SWARM_E_INVALID, swarm_breaker_reset(NULL, w->backend));
+REFUSES(swarm_breaker_reset, "stale backend", SWARM_E_STALE,
+        swarm_breaker_reset(w->sw, (swarm_backend_id){9}));
+GIVES(swarm_breaker_reset, "nothing is open", SWARM_OK, swarm_breaker_reset(w->sw, w->backend));
+AWAY(swarm_breaker_reset, SWARM_E_BUSY, swarm_breaker_reset(w->sw, w->backend));
+
 /* ---- tenants */
 
 #define TENANT(...) fault_of(w, swarm_tenant_add(w->sw, &(swarm_tenant_spec){__VA_ARGS__}).id)

@@ -453,6 +453,9 @@ static void one_seed(uint64_t seed) {
             break;
         }
         moment(steps);
+        if (moments % 16 == 0) { /* quota comes back */
+            (void)swarm_breaker_reset(model.rig->sw, model.rig->backend);
+        }
         if (moments > 300) { /* faults stop: what is healthy must end */
             model.faults = 0;
             for (uint32_t i = 0; i < model.flights_count; i++) {

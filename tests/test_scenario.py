@@ -121,6 +121,13 @@ def vote(v):
     within(v["cost_ratio_ppm"], 770000, 810000)
 
 
+def quota_death(v):
+    """Every step ends or is held with a reason within a second, and nothing is paid twice."""
+    assert v["steps"] == 20 * 4000 and v["terminal_or_paused"] == v["steps"]
+    within(v["ms_to_settle"], 0, 1000)
+    within(v["recharged_tokens"], 0, 0)
+
+
 SCENARIOS = {
     "budget": (budget, "limit spent overshoot utilisation_ppm in_flight", None),
     "cache_fleet": (cache_fleet, "hit_ppm makespan lower_bound",
@@ -135,6 +142,7 @@ SCENARIOS = {
     "hedge": (hedge, "none hedged none_median hedged_median extra_dispatch_ppm extra_work_ppm",
               None),
     "join": (join, "all k_of_n", None),
+    "quota_death": (quota_death, "steps terminal_or_paused ms_to_settle recharged_tokens", None),
     "vote": (vote, "full early accuracy_full_ppm accuracy_early_ppm cost_ratio_ppm", None),
 }
 

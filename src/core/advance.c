@@ -4,6 +4,7 @@
  */
 #include "../dispatch/ask.h"
 #include "charge.h"
+#include "breaker.h"
 #include "guard.h"
 #include "gate.h"
 
@@ -374,10 +375,13 @@ static void timer_one(swarm *sw) {
         timer_of_try(sw, timer - timer_of_attempt(d, 0));
     } else if (timer < timer_of_backend(d, 0)) {
         timer_of_edge(sw, timer - timer_of_delay(d, 0));
+    } else if (timer == timer_of_breakers(d)) {
+        swarm__breaker_agents_due(sw);
     } else if (timer >= timer_of_permit(d, 0)) {
         swarm__gate_timer(sw, timer - timer_of_permit(d, 0));
     } else {
         d->backends[timer - timer_of_backend(d, 0)].held_until = 0;
+        swarm__breaker_backend_due(sw, timer - timer_of_backend(d, 0));
         swarm__demand_wake(d, WAIT_BACKEND);
         swarm__demand_wake(d, WAIT_AGENT);
     }
@@ -445,7 +449,9 @@ static bool dispatch_one(swarm *sw) {
                 ? swarm__rival_pick(sw, head, &score, &why)
                 : swarm__gate_pick(sw, demand, swarm__demand_profiles(d, demand), &score, &why);
     if (agent == NONE32 && why != PICK_NOBODY) {
-        swarm__set_aside(sw, demand, why);
+        if (why != PICK_HELD || d->quotas == 0 || !swarm__recovery_leaves(sw, head)) {
+            swarm__set_aside(sw, demand, why);
+        }
     } else if (agent == NONE32) {
         swarm__start_refused(sw, head, SWARM_STEP_FAILED, SWARM_E_NO_AGENT);
     } else if (d->runs[d->tracked[head].run].report.attempts >=
@@ -561,7 +567,8 @@ swarm_status swarm_advance(swarm *sw, uint64_t now_ns, bool *out_changed) {
         round_begin(sw, now_ns);
     }
     while (sw->round.phase == ROUND_APPLY) {
-        int what = swarm__log_reserve(&sw->log, sw->now_ns, ROUND_EVENTS) ? operation(sw) : NO_ROOM;
+        int what =
+            swarm__log_reserve(&sw->log, sw->now_ns, round_events(sw)) ? operation(sw) : NO_ROOM;
 
         if (what == NO_ROOM) {
             return SWARM_E_AGAIN;

@@ -8,6 +8,7 @@
  * stay lent until it is answered.
  */
 #include "../dispatch/ask.h"
+#include "breaker.h"
 #include "guard.h"
 
 #include <string.h>
@@ -99,22 +100,25 @@ void swarm__ask_step(swarm *sw, uint32_t tracked) {
     }
 }
 
-bool swarm__ask_run_waits(const swarm *sw, uint32_t index) {
+bool swarm__ask_run_waits(swarm *sw, uint32_t index) {
     const struct run *run = &sw->dispatch.runs[index];
-    uint32_t held = 0;
+    uint32_t held = 0, shut = 0;
 
-    if (run->asks == 0 || run->inflight != 0) {
+    if (run->asks + sw->dispatch.quotas == 0 || run->inflight != 0) {
         return false;
     }
     for (uint32_t at = run->first; at != NONE32; at = sw->dispatch.tracked[at].run_next) {
         uint32_t state = sw->dispatch.tracked[at].state;
+        bool lacks_quota = state == SWARM_STEP_READY && sw->dispatch.quotas != 0 &&
+                           swarm__breaker_holds(sw, at) == SWARM_HELD_QUOTA;
 
-        if (state == SWARM_STEP_READY || state == SWARM_STEP_RUNNING) {
+        if ((state == SWARM_STEP_READY && !lacks_quota) || state == SWARM_STEP_RUNNING) {
             return false;
         }
+        shut += lacks_quota;
         held += state == SWARM_STEP_HELD;
     }
-    return held == run->asks; /* a step has one question at a time */
+    return held == run->asks && held + shut != 0; /* a step has one question at a time */
 }
 
 uint32_t swarm__ask_of(const swarm *sw, uint32_t tracked) {

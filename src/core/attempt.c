@@ -2,6 +2,7 @@
 /*
  * attempt.c - an attempt from start to settlement, and the requests about it.
  */
+#include "breaker.h"
 #include "charge.h"
 #include "guard.h"
 #include "gate.h"
@@ -13,6 +14,9 @@ static void hold_resources(swarm *sw, struct attempt *attempt) {
     swarm__gate_take(sw, (uint32_t)(attempt - d->attempts));
     if (d->demands[attempt->demand].charge != NONE32) {
         swarm__charge_reserve(sw, (uint32_t)(attempt - d->attempts));
+    }
+    if (d->breakers_on != 0) {
+        swarm__breaker_begin(sw, (uint32_t)(attempt - d->attempts));
     }
     swarm__demand_ref(d, attempt->demand);
     swarm__step_read(sw, attempt->reads);
@@ -27,6 +31,9 @@ static void give_resources(swarm *sw, struct attempt *attempt) {
     swarm__demand_run_place(d, attempt->run);
     if (d->demands[attempt->demand].charge != NONE32) {
         swarm__charge_settle(sw, (uint32_t)(attempt - d->attempts));
+    }
+    if (d->breakers_on != 0) {
+        swarm__breaker_end(sw, (uint32_t)(attempt - d->attempts));
     }
     swarm__gate_give(sw, (uint32_t)(attempt - d->attempts));
     swarm__agent_give(d, attempt->agent, busy_ns);
@@ -173,12 +180,22 @@ static void attempt_done(swarm *sw, uint32_t index) {
     }
 }
 
+static bool is_turned_away(swarm_outcome outcome) {
+    return outcome == SWARM_OUTCOME_REFUSED || outcome == SWARM_OUTCOME_THROTTLED ||
+           outcome == SWARM_OUTCOME_QUOTA;
+}
+
+/* The backend turned an attempt away: nothing more goes there for a while, or without quota. */
 static void hold_backend(swarm *sw, const struct attempt *attempt, uint64_t backoff_ns) {
     struct dispatch *d = &sw->dispatch;
     struct backend *backend = &d->backends[attempt->backend];
     uint64_t until_ns = swarm__gate_hold_until(sw, attempt, backoff_ns);
     uint64_t fields[2] = {(uint64_t)attempt->backend + 1, until_ns};
 
+    if (attempt->answer.outcome == SWARM_OUTCOME_QUOTA) {
+        swarm__breaker_quota(sw, attempt->backend);
+        return;
+    }
     if (until_ns <= backend->held_until) {
         return;
     }
@@ -339,14 +356,17 @@ static void step_answered(swarm *sw, uint32_t tracked, struct attempt *attempt) 
     if (outcome == SWARM_OUTCOME_OK && step->guard != NONE32) {
         outcome = swarm__watch_result(sw, tracked, attempt);
     }
+    if (sw->dispatch.breakers_on != 0) {
+        swarm__breaker_sample(sw, (uint32_t)(attempt - sw->dispatch.attempts), outcome);
+    }
     if (swarm__votes(&sw->dispatch, step)) {
-        if (outcome == SWARM_OUTCOME_REFUSED || outcome == SWARM_OUTCOME_THROTTLED) {
+        if (is_turned_away(outcome)) {
             hold_backend(sw, attempt, step->retry.backoff_ns);
         }
         swarm__vote_answered(sw, tracked, attempt, outcome);
     } else if (outcome == SWARM_OUTCOME_OK) {
         swarm__attempt_wins(sw, tracked, attempt);
-    } else if (outcome == SWARM_OUTCOME_REFUSED || outcome == SWARM_OUTCOME_THROTTLED) {
+    } else if (is_turned_away(outcome)) {
         step_refused(sw, tracked, attempt);
     } else if (step->attempt != NONE32) {
         swarm__recovery_blame(&sw->dispatch, tracked, attempt->agent); /* a rival goes on */
@@ -439,6 +459,9 @@ static void give_up_one(swarm *sw, uint32_t index, swarm_status reason) {
 
     sw->dispatch.tracked[tracked].epoch++;
     swarm__recovery_blame(&sw->dispatch, tracked, sw->dispatch.attempts[index].agent);
+    if (sw->dispatch.breakers_on != 0 && reason != SWARM_OK) {
+        swarm__breaker_sample(sw, index, SWARM_OUTCOME_TIMED_OUT);
+    }
     leave_step(sw, index);
     swarm__attempt_fence(sw, index, reason);
 }

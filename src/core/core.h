@@ -14,14 +14,14 @@
  *     ask.c       questions that wait for an answer from outside
  *     guard.c     options that watch over a step's attempts: their record, and the step's timer
  *     watch.c     progress, from any thread, and the detectors
+ *     breaker.c   backends and agents that are left alone for a while
  *     cancel.c    cancels, from any thread
  *     deadlock.c  attempts that wait for steps, and circles of them
  *     charge.c    budgets: what an attempt reserves, and its settlement
  *     gate.c      permits, rates, and what a backend lets through
  *     plan.c      plans: filling them
  *     apply.c     plans: admitting and applying them
- *     planlog.c   plans: what they are in the log
- *     setuplog.c  what was set up, in the log
+ *     planlog.c, setuplog.c   what plans and what was set up are in the log
  *     call.c      what a running call step sees, and its return
  *     run.c       runs: opening to forgetting
  *     state.c     state keys: what steps read and write, branches
@@ -58,6 +58,7 @@
 #include "structure.h"
 
 #define ROUND_EVENTS 8u
+#define BREAKER_EVENTS 2u /* more, where there are breakers */
 #define SHAPE_EVENTS 3u
 
 /* Bits of the turn word. */
@@ -192,6 +193,11 @@ struct swarm {
     bool driving; /* in a drive: another one inside it is refused */
     uint64_t memory;
 };
+
+/* Events that an operation may write. */
+static inline uint32_t round_events(const swarm *sw) {
+    return ROUND_EVENTS + (sw->dispatch.breakers_on != 0 ? BREAKER_EVENTS : 0);
+}
 
 /* ---- turn.c */
 

@@ -310,7 +310,7 @@ static swarm_status sim_loop(struct drive *drive, uint64_t now_ns, uint64_t unti
             return how_it_ended(sw);
         }
         if (next == SWARM_NEVER) {
-            return sw->asks_open != 0 ? SWARM_E_PAUSED : SWARM_E_STALLED;
+            return sw->asks_open + sw->dispatch.quotas != 0 ? SWARM_E_PAUSED : SWARM_E_STALLED;
         }
         if (next > until_ns) {
             status = now_ns < until_ns ? sim_pass(drive, until_ns, &acted) : SWARM_OK;
@@ -398,9 +398,12 @@ static bool yield_turn(swarm *sw) {
 /* Whether nothing is left that could move a run, once the workers were seen quiet: only then can no
  * worker post any more, and what was posted before is seen. The other way round one may post and
  * leave in between. */
-static bool is_stalled(const swarm *sw, uint64_t deadline_ns) {
-    return deadline_ns == SWARM_NEVER && sw->asks_open == 0 && attempts_open(&sw->dispatch) == 0 &&
-           !swarm__round_pending(sw);
+static bool is_stalled(const struct drive *drive, uint64_t deadline_ns) {
+    const swarm *sw = drive->sw;
+    bool waits = (drive->options->flags & SWARM_DRIVE_WAIT) != 0 && sw->dispatch.quotas != 0;
+
+    return deadline_ns == SWARM_NEVER && sw->asks_open == 0 && !waits &&
+           attempts_open(&sw->dispatch) == 0 && !swarm__round_pending(sw);
 }
 
 /* Whether, once the workers were seen quiet, only answers can move anything: then there is no
@@ -440,8 +443,8 @@ static swarm_status real_loop(struct drive *drive, uint64_t until_ns) {
         }
         changed = yield_turn(sw) || changed;
         deadline_ns = changed ? 0 : next_deadline(sw);
-        if (quiet && !changed && is_stalled(sw, deadline_ns)) {
-            return SWARM_E_STALLED;
+        if (quiet && !changed && is_stalled(drive, deadline_ns)) {
+            return sw->dispatch.quotas != 0 ? SWARM_E_PAUSED : SWARM_E_STALLED;
         }
         if (quiet && !changed && is_paused(drive)) {
             return SWARM_E_PAUSED;

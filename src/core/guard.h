@@ -59,6 +59,8 @@ uint32_t swarm__recovery_info(const struct dispatch *d, const struct tracked *st
 /* The last attempt failed, and there is no retry, or none can be started: the step goes on with the
  * next stage, or ends. */
 void swarm__step_fails(swarm *sw, uint32_t tracked, uint32_t state, swarm_status reason);
+/* A ready step whose backends have no quota left goes on with a fallback; false: it has none. */
+bool swarm__recovery_leaves(swarm *sw, uint32_t tracked);
 /* A call in place of the step has come to an end in *state: true when the step goes on, else it
  * ends in *state. */
 bool swarm__recover_call(swarm *sw, uint32_t tracked, uint32_t *state);
@@ -121,8 +123,8 @@ bool swarm__ask_open(swarm *sw, uint32_t tracked, uint32_t kind, const swarm_res
                      uint32_t backend);
 /* A step that is itself a question is ready. */
 void swarm__ask_step(swarm *sw, uint32_t tracked);
-/* Whether all that a run still waits for, apart from workers, is answers. */
-bool swarm__ask_run_waits(const swarm *sw, uint32_t run);
+/* Whether all that a run still waits for, apart from workers, is answers and quota. */
+bool swarm__ask_run_waits(swarm *sw, uint32_t run);
 /* The open question of a step, or NONE32. */
 uint32_t swarm__ask_of(const swarm *sw, uint32_t tracked);
 /* The step does not wait any more: an answer will be stale. */

@@ -111,7 +111,7 @@ static void agents_hold(const struct dispatch *d, uint64_t attempts) {
 
         SWARM_ASSERT(agent->inflight <= most);
         SWARM_ASSERT(heap_contains(d->agent_nodes, i) ==
-                     (!agent->withdrawn && agent->inflight < most));
+                     (!agent->withdrawn && !agent->shut && agent->inflight < most));
         inflight += agent->inflight;
     }
     SWARM_ASSERT(inflight == attempts);

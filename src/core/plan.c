@@ -201,6 +201,9 @@ static uint32_t demand_fill(swarm_plan *plan, const swarm_step_spec *spec) {
         return NONE32;
     }
     d->demands[demand].run = plan->run;
+    d->demands[demand].leaves =
+        spec->recovery != NULL && (spec->recovery->fallbacks_count != 0 ||
+                                   (spec->recovery->flags & SWARM_RECOVERY_ENDS_VALUE) != 0);
     if (plan->sw->log.replaying && plan_is_of_owner(plan)) {
         swarm__replay_demand(plan->sw, &d->demands[demand]);
         return swarm__demand_intern(d, demand);

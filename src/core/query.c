@@ -2,6 +2,7 @@
 /*
  * query.c - what may be asked of steps, runs, agents and the swarm; and letting go of a step.
  */
+#include "breaker.h"
 #include "guard.h"
 
 #include <string.h>
@@ -49,8 +50,14 @@ static void info_of_tracked(const struct tracked *step, swarm_step_info *info) {
     }
 }
 
-static uint32_t held_of(const swarm *sw, uint32_t tracked) {
-    return swarm__ask_of(sw, tracked) != NONE32 ? SWARM_HELD_ANSWER : SWARM_HELD_BACKOFF;
+/* A step that breakers hold stands in its queue. */
+static void info_of_hold(swarm *sw, uint32_t tracked, swarm_step_info *info) {
+    if (info->state == SWARM_STEP_HELD) {
+        info->held = swarm__ask_of(sw, tracked) != NONE32 ? SWARM_HELD_ANSWER : SWARM_HELD_BACKOFF;
+    } else if (info->state == SWARM_STEP_READY) {
+        info->held = swarm__breaker_holds(sw, tracked);
+        info->state = info->held != SWARM_HELD_NONE ? SWARM_STEP_HELD : info->state;
+    }
 }
 
 swarm_status swarm_step_status(swarm *sw, swarm_step step, swarm_step_info *out_info) {
@@ -66,9 +73,7 @@ swarm_status swarm_step_status(swarm *sw, swarm_step step, swarm_step_info *out_
         info_of_tracked(&sw->dispatch.tracked[tracked_of(&sw->graph, slot)], out_info);
         out_info->flags |= swarm__recovery_info(
             &sw->dispatch, &sw->dispatch.tracked[tracked_of(&sw->graph, slot)]);
-        if (out_info->state == SWARM_STEP_HELD) {
-            out_info->held = held_of(sw, tracked_of(&sw->graph, slot));
-        }
+        info_of_hold(sw, tracked_of(&sw->graph, slot), out_info);
     } else {
         info_of_plain(sw, slot, out_info);
     }
@@ -186,6 +191,17 @@ static uint32_t first_waiting(const struct dispatch *d, const struct run *run) {
     return at;
 }
 
+/* The first step that waits for quota, or NONE32. */
+static uint32_t first_shut(swarm *sw, const struct run *run) {
+    uint32_t at = run->first;
+
+    while (at != NONE32 && (sw->dispatch.tracked[at].state != SWARM_STEP_READY ||
+                            swarm__breaker_holds(sw, at) != SWARM_HELD_QUOTA)) {
+        at = sw->dispatch.tracked[at].run_next;
+    }
+    return at;
+}
+
 swarm_status swarm_run_check(swarm *sw, swarm_run handle, swarm_error *out_error) {
     uint32_t index, waiting;
     swarm_run_report report;
@@ -210,6 +226,12 @@ swarm_status swarm_run_check(swarm *sw, swarm_run handle, swarm_error *out_error
         return SWARM_E_AGAIN;
     }
     if (report.state == SWARM_RUN_PAUSED) {
+        waiting = first_shut(sw, &sw->dispatch.runs[index]);
+        if (out_error != NULL && waiting != NONE32) {
+            swarm__refuse(out_error, SWARM_E_PAUSED,
+                          "run: the account of this step's backend is exhausted");
+            out_error->step = sw->dispatch.tracked[waiting].ordinal;
+        }
         return SWARM_E_PAUSED;
     }
     if (out_error != NULL) {

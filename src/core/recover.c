@@ -9,6 +9,7 @@
  * agent step again.
  */
 #include "../dispatch/recover.h"
+#include "breaker.h"
 #include "charge.h"
 #include "gate.h"
 #include "guard.h"
@@ -417,7 +418,8 @@ static void value_give(const struct recovery *r, struct tracked *step) {
 
 /* No attempt failed: none could be started. */
 static bool reason_is_of_start(swarm_status reason) {
-    return reason == SWARM_E_NO_AGENT || reason == SWARM_E_BUDGET || reason == SWARM_E_LIMIT;
+    return reason == SWARM_E_NO_AGENT || reason == SWARM_E_BUDGET || reason == SWARM_E_LIMIT ||
+           reason == SWARM_E_QUOTA;
 }
 
 /* Goes on to the next stage, which is returned; with VALUE or NONE the step has come to its end,
@@ -462,6 +464,20 @@ void swarm__step_fails(swarm *sw, uint32_t tracked, uint32_t state, swarm_status
     } else if (stage == SWARM_RECOVERY_NONE) {
         swarm__step_end(sw, tracked, state, reason);
     }
+}
+
+bool swarm__recovery_leaves(swarm *sw, uint32_t tracked) {
+    struct dispatch *d = &sw->dispatch;
+    const struct tracked *step = &d->tracked[tracked];
+
+    if (!swarm__recovers(d, step) || step->state != SWARM_STEP_READY ||
+        swarm__breaker_holds(sw, tracked) != SWARM_HELD_QUOTA ||
+        recovery_next(&d->recoveries[step->guard], SWARM_OUTCOME_LOST, false) ==
+            SWARM_RECOVERY_NONE) {
+        return false;
+    }
+    swarm__step_fails(sw, tracked, SWARM_STEP_FAILED, SWARM_E_QUOTA);
+    return true;
 }
 
 bool swarm__recover_call(swarm *sw, uint32_t tracked, uint32_t *state) {

@@ -510,6 +510,10 @@ static bool replay_owner(swarm *sw, const swarm_event *event) {
             again_limits(sw, event, run);
         }
         return run != NONE32;
+    case SWARM_EVENT_BREAKER_RESET:
+        round_finish(sw);
+        (void)swarm_breaker_reset(sw, (swarm_backend_id){event->field[0]});
+        return true;
     case SWARM_EVENT_COMMAND:
         again_command(sw, event);
         return true;

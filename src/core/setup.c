@@ -4,6 +4,7 @@
  */
 #include "../dispatch/ask.h"
 #include "../dispatch/recover.h"
+#include "breaker.h"
 #include "guard.h"
 #include "tenant.h"
 
@@ -119,7 +120,8 @@ static uint32_t chains_for(uint32_t entries) {
 }
 
 static uint32_t timers_of(const swarm_config *c) {
-    return c->tracked_max + c->inflight_max + c->delays_max + 2 * c->backends_max + c->permits_max;
+    return c->tracked_max + c->inflight_max + c->delays_max + 2 * c->backends_max + c->permits_max +
+           1;
 }
 
 #define CARVE(arena, count, type) arena_take((arena), (count), sizeof(type), ARENA_ALIGN)
@@ -163,6 +165,7 @@ static void layout_agents(struct dispatch *d, struct arena *arena, const swarm_c
     d->charges = CARVE(arena, c->charges_max, struct charge);
     d->charges_pool.links = CARVE(arena, c->charges_max, atomic_u32);
     d->tickets = CARVE(arena, c->inflight_max, struct ticket);
+    d->breakers = CARVE(arena, (uint64_t)c->backends_max + c->agents_max, struct breaker);
     d->skills = CARVE(arena, SKILLS_LIMIT, atomic_u64);
 }
 
@@ -254,6 +257,10 @@ static void start_lists(struct dispatch *d, const swarm_config *c) {
     memset(d->demand_chains, 0xff, (d->demand_mask + (size_t)1) * sizeof *d->demand_chains);
     memset(d->key_chains, 0xff, (d->key_mask + (size_t)1) * sizeof *d->key_chains);
     memset(d->waiting, 0xff, wait_lists(c) * sizeof *d->waiting);
+    for (uint32_t i = 0; i < c->backends_max + c->agents_max; i++) {
+        breaker_reset(&d->breakers[i]);
+    }
+    heap_node_init(d->timer_nodes, timer_of_breakers(d));
     d->timers = NONE32;
     d->tenants_ready = NONE32;
     d->requests_first = d->requests_last = NONE32;

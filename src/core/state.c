@@ -523,7 +523,7 @@ bool swarm__effects_room(swarm *sw, uint32_t effects) {
         return true; /* the operation's own room */
     }
     return swarm__log_reserve_bytes(
-        &sw->log, sw->now_ns, ROUND_EVENTS * LOG_EVENT_MAX + swarm__effects_bytes(sw, effects),
+        &sw->log, sw->now_ns, round_events(sw) * LOG_EVENT_MAX + swarm__effects_bytes(sw, effects),
         &never);
 }
 

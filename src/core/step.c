@@ -51,6 +51,8 @@ static const unsigned char fields_count[] = {
     [SWARM_EVENT_LACK] = 5,
     [SWARM_EVENT_BUDGET_CLOSE] = 1,
     [SWARM_EVENT_GOVERN] = 4,
+    [SWARM_EVENT_BREAKER] = 8,
+    [SWARM_EVENT_BREAKER_RESET] = 1,
     /* of the record */
     [SWARM_EVENT_COMMAND] = 1,
     [SWARM_EVENT_SETUP] = 4,

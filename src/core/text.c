@@ -17,13 +17,15 @@ static const char *text_of_outcome(swarm_status status) {
     case SWARM_E_BUDGET:
         return "BUDGET: a reservation does not fit; raise the limit or reserve less";
     case SWARM_E_PAUSED:
-        return "PAUSED: only an answer can move anything; take the ASK requests, see swarm_answer";
+        return "PAUSED: only an answer or quota can move it; see swarm_answer, swarm_breaker_reset";
     case SWARM_E_CONFLICT:
         return "CONFLICT: the key has a newer version; read it again and redo what builds on it";
     case SWARM_E_NO_QUORUM:
         return "NO_QUORUM: the answers differ too much; vote with more, or give a tie-break";
     case SWARM_E_DEADLOCK:
         return "DEADLOCK: it waited in a circle of steps; see the DEADLOCK events";
+    case SWARM_E_QUOTA:
+        return "QUOTA: an account is exhausted; charge it, then call swarm_breaker_reset";
     default:
         return "unknown status";
     }

@@ -7,6 +7,7 @@
  * others are given back, and what is still in flight is given up in the same round.
  */
 #include "../dispatch/vote.h"
+#include "breaker.h"
 #include "gate.h"
 #include "guard.h"
 
@@ -93,7 +94,8 @@ void swarm__vote_answered(swarm *sw, uint32_t tracked, struct attempt *attempt,
 
     if (outcome == SWARM_OUTCOME_OK) {
         ballot_keep(sw, guard, attempt);
-    } else if (outcome == SWARM_OUTCOME_REFUSED || outcome == SWARM_OUTCOME_THROTTLED) {
+    } else if (outcome == SWARM_OUTCOME_REFUSED || outcome == SWARM_OUTCOME_THROTTLED ||
+               outcome == SWARM_OUTCOME_QUOTA) {
         forget_tried(guard, attempt->agent);
         swarm__vote_want(sw, tracked);
     } else {
@@ -152,6 +154,10 @@ void swarm__vote_decide(swarm *sw, uint32_t tracked) {
         return;
     }
     log_vote(sw, tracked, &tally, ballots);
+    for (uint32_t i = 0; i < cast && tally.winner != NONE32 && d->breakers_on != 0; i++) {
+        swarm__breaker_voted(sw, d->attempts[attempts[i]].agent,
+                             ballots[i].class == ballots[tally.winner].class);
+    }
     swarm__rivals_drop(sw, tracked, SWARM_OK);
     if (tally.winner != NONE32) {
         swarm__attempt_wins(sw, tracked, &d->attempts[attempts[tally.winner]]);

@@ -40,6 +40,8 @@ uint32_t swarm__backend_add(struct dispatch *d, const swarm_backend *table,
     d->backends[index].name = name;
     d->backends[index].held_until = 0;
     memset(&d->backends[index].governor, 0, sizeof d->backends[index].governor);
+    memset(&d->backends[index].breaker, 0, sizeof d->backends[index].breaker);
+    d->backends[index].shut = false;
     d->backends[index].inflight = 0;
     d->backends[index].limits = NONE32;
     heap_node_init(d->timer_nodes, timer_of_governor(d, index));
@@ -119,7 +121,8 @@ uint32_t swarm__profile_add(struct dispatch *d, const swarm_profile_spec *spec,
 static bool agent_has_room(const struct dispatch *d, uint32_t index) {
     const struct agent *agent = &d->agents[index];
 
-    return !agent->withdrawn && agent->inflight < d->profiles[agent->profile].inflight_max;
+    return !agent->withdrawn && !agent->shut &&
+           agent->inflight < d->profiles[agent->profile].inflight_max;
 }
 
 /* The heap of a profile's agents: least loaded first, then the smaller id. */
@@ -165,6 +168,13 @@ void swarm__agent_withdraw(struct dispatch *d, uint32_t agent) {
     if (!d->agents[agent].withdrawn) {
         d->agents[agent].withdrawn = true;
         d->profiles[d->agents[agent].profile].agents--;
+        agent_place(d, agent);
+    }
+}
+
+void swarm__agent_shut(struct dispatch *d, uint32_t agent, bool shut) {
+    if (d->agents[agent].shut != shut) {
+        d->agents[agent].shut = shut;
         agent_place(d, agent);
     }
 }
@@ -225,6 +235,10 @@ static bool nobody_left(const struct dispatch *d, uint32_t profile, const struct
                                    : d->profiles[profile].agents == d->profiles[profile].avoided;
 }
 
+static bool backend_is_held(const struct backend *backend) {
+    return backend->held_until != 0 || backend->shut;
+}
+
 uint32_t swarm__agent_pick(const struct dispatch *d, const struct demand *demand,
                            const struct skill_set *fits, int64_t *out_score, uint32_t *out_why) {
     uint32_t best = NONE32;
@@ -237,7 +251,7 @@ uint32_t swarm__agent_pick(const struct dispatch *d, const struct demand *demand
         if (!set_has(fits, p) || nobody_left(d, p, demand)) {
             continue;
         }
-        if (d->backends[d->profiles[p].backend].held_until != 0) {
+        if (backend_is_held(&d->backends[d->profiles[p].backend])) {
             *out_why = *out_why == PICK_NOBODY ? PICK_HELD : *out_why;
             continue;
         }

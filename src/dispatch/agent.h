@@ -13,6 +13,8 @@ uint32_t swarm__profile_add(struct dispatch *d, const swarm_profile_spec *spec,
                             swarm_error *out_error);
 uint32_t swarm__agent_add(struct dispatch *d, uint32_t profile, uint32_t count,
                           swarm_error *out_error);
+/* Its breaker lets nothing through, or something again. */
+void swarm__agent_shut(struct dispatch *d, uint32_t agent, bool shut);
 void swarm__agent_withdraw(struct dispatch *d, uint32_t agent);
 
 /* Why no agent was picked. */

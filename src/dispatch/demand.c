@@ -70,6 +70,9 @@ void swarm__demand_seal(struct dispatch *d, uint32_t index, uint32_t run) {
     if (demand->profile != NONE32) {
         demand->digest = hash_mix64(demand->digest, demand->profile);
     }
+    if (demand->leaves) {
+        demand->digest = hash_mix64(demand->digest, 1);
+    }
     if (demand->charge != NONE32) {
         demand->digest = hash_mix64(demand->digest, charge_digest(d, &d->charges[demand->charge]));
     }
@@ -91,7 +94,7 @@ static bool demands_equal(const struct dispatch *d, const struct demand *a,
                           const struct demand *b) {
     SWARM_ASSERT(a != b);
     if (a->own || b->own || a->digest != b->digest || a->run != b->run || a->agent != b->agent ||
-        a->profile != b->profile || a->needs_count != b->needs_count ||
+        a->profile != b->profile || a->leaves != b->leaves || a->needs_count != b->needs_count ||
         a->unknown_skill != b->unknown_skill ||
         memcmp(&a->skills, &b->skills, sizeof a->skills) != 0 || !charges_equal(d, a, b)) {
         return false;

@@ -43,6 +43,7 @@
 
 struct guard;    /* guard.h */
 struct recovery; /* recover.h */
+struct breaker;  /* breaker.h */
 
 struct tracked {
     swarm_result result;
@@ -131,7 +132,8 @@ struct demand {
     uint32_t bypassed;  /* times that others took what it waits for */
     bool unknown_skill; /* requires a skill that could not be remembered */
     bool interned;
-    bool own; /* one step's, whatever others require */
+    bool own;    /* one step's, whatever others require */
+    bool leaves; /* its steps have something to fall back on: others don't keep them waiting */
 };
 
 struct profile {
@@ -160,6 +162,7 @@ struct agent {
     uint32_t inflight;
     bool withdrawn;
     bool avoided; /* while one is picked: not this one */
+    bool shut;    /* its breaker lets nothing through */
     bool withdrawn_logged;
 };
 
@@ -189,8 +192,10 @@ struct backend {
     uint64_t name;
     uint64_t held_until; /* 0: not held */
     struct governor governor;
-    uint32_t inflight; /* attempts */
-    uint32_t limits;   /* permits that all of them need, by next */
+    swarm_breaker_spec breaker; /* open_ns 0: off */
+    uint32_t inflight;          /* attempts */
+    uint32_t limits;            /* permits that all of them need, by next */
+    bool shut;                  /* its breaker lets nothing through */
 };
 
 /* State in the low half of an attempt's word, under its generation. */
@@ -312,7 +317,8 @@ struct dispatch {
     struct state state;
     struct waits waits;
     atomic_u64 *skills;            /* digests of names, see skill.h */
-    struct heap_node *timer_nodes; /* tracked, attempts, delays, backends, permits, governors */
+    struct heap_node *timer_nodes; /* tracked, attempts, delays, backends, permits, governors,
+                                      breakers */
     uint32_t timers;               /* root */
     struct tenant *tenants;        /* the first is everybody's who has none */
     struct heap_node *tenant_nodes, *run_nodes;
@@ -326,6 +332,9 @@ struct dispatch {
     uint32_t skills_count;                  /* named by profiles */
     struct skill_set skills_named;
     uint32_t profiles_count, backends_count;
+    struct breaker *breakers;               /* one a backend, then one an agent */
+    uint32_t breakers_on;                   /* backends that have them */
+    uint32_t quotas;                        /* backends whose account is exhausted */
     uint32_t gates;                         /* limits of backends, and governors that are on */
     uint32_t requests_first, requests_last; /* queue of attempts */
     uint32_t releases_first, releases_last; /* list of tracked steps with a RELEASE to take */
