@@ -369,7 +369,7 @@ typedef struct swarm_config {
     uint32_t effects_max;   /* effects not yet applied, and keys that live steps read; default 2 *
                                accesses_max */
     uint32_t branches_max;  /* branches open; default 64 */
-    uint32_t reserved;      /* 0 */
+    uint32_t prefixes_max;  /* prompt prefixes that agents hold; default 1,024 */
 } swarm_config;
 
 /* Flags of swarm_config. */
@@ -501,7 +501,8 @@ typedef struct swarm_profile_spec {
     uint32_t skills_count;         /* names at `skills` */
     uint32_t inflight_max;         /* attempts that one agent works on at once; default 1 */
     uint32_t cost;                 /* subtracted from the routing score; any unit, at most 10^6 */
-    uint32_t reserved;             /* 0 */
+    uint32_t prefixes_max;         /* prompt prefixes, by last use, that the cache of one agent
+                                      holds, for SWARM_ORDER_PREFIX; default none */
     uint64_t notebook_tokens_max;  /* an agent's notes in all; default SWARM_NEVER */
     uint64_t conclusion_bytes_max; /* one conclusion; default SWARM_NEVER */
     const swarm_price *price; /* for budgets, where a backend reports no cost; copied; null: free */
@@ -736,8 +737,12 @@ enum {
                                  longest way to an end of its plan; then the smaller ordinal */
     SWARM_ORDER_KEY = 4,      /* smallest order_key; then the step that became ready first */
     SWARM_ORDER_KEY_ID = 5,   /* smallest order_key; then the smaller ordinal */
-    SWARM_ORDER_DEADLINE = 6  /* as CRITICAL, and among runs the one whose step must start first to
+    SWARM_ORDER_DEADLINE = 6, /* as CRITICAL, and among runs the one whose step must start first to
                                  be in time: the smallest deadline_ns less b-level */
+    SWARM_ORDER_PREFIX = 7 /* order_key names the prefix that the step's prompt shares with others,
+                              as the steps of one agent's session do. First those whose prefix is
+                              in some agent's cache when they become ready; then the step that
+                              became ready first. The agent that holds it is preferred */
 };
 
 /* Flags of swarm_run_spec. */
@@ -1263,7 +1268,7 @@ typedef struct swarm_step_spec {
     swarm_function function;   /* null: an agent step; else a call step (no skills, needs, agent) */
     uint64_t argument;         /* for the function, or handed to the backend */
     uint64_t key;              /* the caller's name for it, unique in its run; 0: none */
-    uint64_t order_key;        /* for SWARM_ORDER_KEY and KEY_ID */
+    uint64_t order_key;        /* for SWARM_ORDER_KEY, KEY_ID and PREFIX */
     uint64_t estimate_ns;      /* expected running time, for SWARM_ORDER_CRITICAL */
     uint64_t queue_timeout_ns; /* longest wait from ready to start; default SWARM_NEVER */
     uint64_t run_timeout_ns;   /* longest time that one attempt runs; default SWARM_NEVER */
@@ -1796,7 +1801,8 @@ enum {
     SWARM_EVENT_START = 6, /* attempt number, epoch, agent id, routing score + 2^32; the score is
                                   -1000 a skill that the profile has and the step does not require,
                                   -1000 an attempt that the agent has in flight, less the profile's
-                                  cost; the highest wins, then the smaller agent id */
+                                  cost, +1000000 for the agent that holds the step's prefix; the
+                                  highest wins, then the smaller agent id */
     SWARM_EVENT_DONE = 7,  /* attempt number, epoch, outcome, input, cached and output tokens,
                                   cost_nano, result digest */
     SWARM_EVENT_RETRY = 8, /* attempts so far, outcome, time of the next attempt */

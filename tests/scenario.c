@@ -11,6 +11,7 @@
  */
 #include <inttypes.h>
 
+#include "scenario_affinity.h"
 #include "scenario_budget.h"
 #include "scenario_deadlock.h"
 #include "scenario_fairness.h"
@@ -32,6 +33,7 @@ struct entry {
 };
 
 static const struct entry entries[] = {
+    {"affinity", play_affinity, false, "300 sessions on 64 slots that keep prompts, a long queue"},
     {"budget", play_budget, false, "2.4 million tokens for 300 agents that would use more"},
     {"cache_fleet", play_cache_fleet, true, "300 recorded sessions, 64 slots, 200,000 blocks"},
     {"cancel", play_cancel, false, "a tree of 1,010,101 steps, cancelled at its root"},

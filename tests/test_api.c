@@ -103,7 +103,7 @@ static const struct {
      {.size = sizeof(swarm_config), .version = SWARM_VERSION + 1}},
     {"no version", SWARM_E_MISMATCH, {.size = sizeof(swarm_config)}},
     CONFIG("only size and version", SWARM_OK, .seed = 0),
-    CONFIG("reserved", SWARM_E_INVALID, .reserved = 1),
+    CONFIG("too many prefixes", SWARM_E_INVALID, .prefixes_max = UINT32_MAX),
     CONFIG("unknown flag", SWARM_E_INVALID, .flags = 4),
     CONFIG("late edges in static runs", SWARM_E_INVALID, .flags = 3),
     CONFIG("all flags", SWARM_E_INVALID, .flags = UINT32_MAX),
@@ -312,7 +312,6 @@ REFUSES(swarm_profile_add, "a null skill", SWARM_E_INVALID,
         PROFILE(.skills = null_skill, .skills_count = 2));
 REFUSES(swarm_profile_add, "cost above 10^6", SWARM_E_INVALID, PROFILE(.cost = 1000001));
 REFUSES(swarm_profile_add, "cost absurd", SWARM_E_INVALID, PROFILE(.cost = UINT32_MAX));
-REFUSES(swarm_profile_add, "reserved", SWARM_E_INVALID, PROFILE(.reserved = 1));
 GIVES(swarm_profile_add, "cost 10^6, any inflight", 1,
       PROFILE(.cost = 1000000, .inflight_max = UINT32_MAX));
 GIVES(swarm_profile_add, "skills with count 0", 1, PROFILE(.skills = null_skill));

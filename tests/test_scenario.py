@@ -49,6 +49,16 @@ def budget(v):
     within(v["checked_overshoot"] / v["limit"], 0.19, 0.242)
 
 
+def affinity(v):
+    """Workers that keep 8 contexts: 87.5 % elsewhere; without affinity 40 to 45 %.
+
+    What a decision costs is wall clock, on any machine: its bound is here to find O(queue)."""
+    within(v["hit_ppm"], 850000, 910000)
+    within(v["queued"], 100000, 100300)
+    within(v["begun"], 2000, 3900)
+    within(v["decision_ns"], 1, 20000)
+
+
 def cancel(v):
     """A million steps, hundreds of them at work, and nothing starts afterwards."""
     within(v["nodes"], 1000000, 2000000)
@@ -128,7 +138,9 @@ def quota_death(v):
     within(v["recharged_tokens"], 0, 0)
 
 
+CLOCKS = {"decision_ns"}  # not the same each time
 SCENARIOS = {
+    "affinity": (affinity, "hit_ppm decision_ns queued", None),
     "budget": (budget, "limit spent overshoot utilisation_ppm in_flight", None),
     "cache_fleet": (cache_fleet, "hit_ppm makespan lower_bound",
                     "agentsessions/sessions.txt"),
@@ -154,13 +166,22 @@ def run(*words):
     return done.returncode, done.stdout, done.stderr
 
 
+def timeless(values):
+    """Without what a clock says."""
+    return {key: value for key, value in values.items() if key not in CLOCKS}
+
+
 def play(name, seed, source):
     """The values of one block, played twice and printed in both forms."""
     words = [name, "--seed", str(seed)] + (["--input", source] if source else [])
     code, text, errors = run(*words, "--json")
     assert code == 0, errors
-    assert run(*words, "--json") == (0, text, ""), "the same seed gives other bytes"
     values = json.loads(text)
+    again = run(*words, "--json")
+    if CLOCKS & set(values):
+        other = json.loads(again[1])
+        again = (again[0], text if timeless(other) == timeless(values) else again[1], again[2])
+    assert again == (0, text, ""), "the same seed gives other bytes"
     assert values["scenario"] == name and values["seed"] == seed
     return values
 
@@ -172,7 +193,7 @@ def check_table(name, source, values):
     assert code == 0
     found = dict(line.split() for line in text.splitlines()[1:])
     for key, value in found.items():
-        assert values[key] == int(value), key
+        assert key in CLOCKS or values[key] == int(value), key
     assert len(found) == len(values) - 2
 
 

@@ -448,6 +448,9 @@ static bool dispatch_one(swarm *sw) {
     agent = d->tracked[head].guard != NONE32
                 ? swarm__rival_pick(sw, head, &score, &why)
                 : swarm__gate_pick(sw, demand, swarm__demand_profiles(d, demand), &score, &why);
+    if (agent != NONE32 && d->runs[d->tracked[head].run].order == SWARM_ORDER_PREFIX) {
+        agent = swarm__agent_prefer(d, demand, d->tracked[head].order_key, agent, &score);
+    }
     if (agent == NONE32 && why != PICK_NOBODY) {
         if (why != PICK_HELD || d->quotas == 0 || !swarm__recovery_leaves(sw, head)) {
             swarm__set_aside(sw, demand, why);

@@ -100,6 +100,10 @@ void swarm__attempt_start(swarm *sw, uint32_t tracked, uint32_t agent, int64_t s
         swarm__access_begin(sw, tracked);
     }
     hold_resources(sw, &d->attempts[step->attempt]);
+    if (d->runs[step->run].order == SWARM_ORDER_PREFIX) {
+        prefix_use(&d->prefixes, step->order_key, agent,
+                   d->profiles[d->agents[agent].profile].prefixes_max);
+    }
     count_start(sw, step, is_rival);
     swarm__demand_served(d, step->run);
 

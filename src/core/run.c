@@ -88,7 +88,7 @@ static void run_fill(swarm *sw, uint32_t index, const swarm_run_spec *spec) {
 }
 
 static swarm_status spec_check(const swarm *sw, const swarm_run_spec *spec, const char **out_text) {
-    if (spec->order > SWARM_ORDER_DEADLINE || spec->flags > SWARM_RUN_GROWING) {
+    if (spec->order > SWARM_ORDER_PREFIX || spec->flags > SWARM_RUN_GROWING) {
         *out_text = "run: unknown order or flags";
         return SWARM_E_INVALID;
     }

@@ -65,6 +65,7 @@ static void fill_defaults(swarm_config *c) {
     set_default(&c->accesses_max, c->tracked_max / 16);
     set_default(&c->effects_max, 2 * (uint64_t)c->accesses_max);
     set_default(&c->branches_max, 64);
+    set_default(&c->prefixes_max, 1024);
     c->spin = c->spin == SWARM_NONE ? 0 : c->spin;
 }
 
@@ -74,7 +75,7 @@ static bool counts_fit(const swarm_config *c) {
                                c->inflight_max, c->scopes_max,   c->plans_max,   c->ranges_max,
                                c->commands_max, c->guards_max,   c->asks_max,    c->shapes_max,
                                c->budgets_max,  c->charges_max,  c->states_max,  c->accesses_max,
-                               c->effects_max,  c->branches_max, c->tenants_max};
+                               c->effects_max,  c->branches_max, c->tenants_max, c->prefixes_max};
 
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         if (counts[i] > COUNT_LIMIT) {
@@ -100,7 +101,7 @@ static swarm_status config_check(const swarm_config *config, swarm_config *out) 
         out->flags > (SWARM_CONFIG_STATIC | SWARM_CONFIG_LATE_EDGES) ||
         out->flags == (SWARM_CONFIG_STATIC | SWARM_CONFIG_LATE_EDGES) ||
         out->log_bytes < LOG_LEAST ||
-        (out->log_bytes != SWARM_NEVER && out->log_bytes > SIZE_MAX / 2) || out->reserved != 0 ||
+        (out->log_bytes != SWARM_NEVER && out->log_bytes > SIZE_MAX / 2) ||
         (out->host != NULL && out->host->size != sizeof *out->host)) {
         return SWARM_E_INVALID;
     }
@@ -187,6 +188,13 @@ static void layout_waits(struct waits *waits, struct arena *arena, const swarm_c
     waits->stuck = CARVE(arena, bits_words(c->inflight_max), uint64_t);
 }
 
+static void layout_prefixes(struct prefixes *p, struct arena *arena, const swarm_config *c) {
+    p->entries = CARVE(arena, c->prefixes_max, struct prefix);
+    p->free.links = CARVE(arena, c->prefixes_max, uint32_t);
+    p->lists = CARVE(arena, c->agents_max, struct prefix_list);
+    p->chains = CARVE(arena, chains_for(c->prefixes_max), uint32_t);
+}
+
 static void layout_core(swarm *sw, struct arena *arena, const swarm_config *c) {
     sw->late = CARVE(arena, (c->flags & SWARM_CONFIG_LATE_EDGES) != 0 ? c->steps_max : 0,
                      struct late_node);
@@ -229,6 +237,7 @@ static void layout(swarm *sw, struct arena *arena, const swarm_config *c) {
     layout_agents(&sw->dispatch, arena, c);
     layout_state(&sw->dispatch.state, arena, c);
     layout_waits(&sw->dispatch.waits, arena, c);
+    layout_prefixes(&sw->dispatch.prefixes, arena, c);
     layout_core(sw, arena, c);
     swarm__log_layout(&sw->log, arena, c->log_bytes);
 }
@@ -279,6 +288,12 @@ static void start_state(struct state *state, const swarm_config *c) {
     pool_init(&state->accesses_pool, state->accesses_pool.links, c->accesses_max);
 }
 
+static void start_prefixes(struct prefixes *p, const swarm_config *c) {
+    p->mask = chains_for(c->prefixes_max) - 1;
+    memset(p->chains, 0xff, (p->mask + (size_t)1) * sizeof *p->chains);
+    slots_init(&p->free, p->free.links, c->prefixes_max);
+}
+
 static void start_dispatch(swarm *sw) {
     struct dispatch *d = &sw->dispatch;
     const swarm_config *c = &sw->config;
@@ -295,6 +310,7 @@ static void start_dispatch(swarm *sw) {
     slots_init(&d->attempts_free, d->attempts_free.links, c->inflight_max);
     start_lists(d, c);
     start_state(&d->state, c);
+    start_prefixes(&d->prefixes, c);
     memset(d->waits.for_step, 0, c->inflight_max * sizeof *d->waits.for_step);
     d->waits.at = d->waits.stuck_first = NONE32;
     swarm__tenant_fill(d, 0, NULL);

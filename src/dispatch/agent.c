@@ -5,8 +5,9 @@
 #include <string.h>
 
 #define COST_MAX 1000000u
-#define SCORE_SKILL 1000 /* for a skill that the profile has and the step does not require */
-#define SCORE_LOAD 1000  /* for an attempt in flight */
+#define SCORE_SKILL 1000     /* for a skill that the profile has and the step does not require */
+#define SCORE_LOAD 1000      /* for an attempt in flight */
+#define SCORE_PREFIX 1000000 /* for a cache that holds the step's prefix */
 
 void swarm__refuse(swarm_error *out_error, swarm_status status, const char *text) {
     out_error->status = status;
@@ -53,9 +54,9 @@ uint32_t swarm__backend_add(struct dispatch *d, const swarm_backend *table,
 static bool profile_check(const struct dispatch *d, const swarm_profile_spec *spec,
                           swarm_error *out_error) {
     if (spec == NULL || spec->name == NULL || (spec->skills == NULL && spec->skills_count != 0) ||
-        spec->cost > COST_MAX || spec->reserved != 0) {
+        spec->cost > COST_MAX) {
         swarm__refuse(out_error, SWARM_E_INVALID,
-                      "profile: no name, no skills, cost above 10^6, or reserved is not 0");
+                      "profile: no name, no skills, or cost above 10^6");
         return false;
     }
     if (spec->backend.id == 0 || spec->backend.id > d->backends_count) {
@@ -103,6 +104,7 @@ uint32_t swarm__profile_add(struct dispatch *d, const swarm_profile_spec *spec,
     profile->backend = (uint32_t)spec->backend.id - 1;
     profile->inflight_max = spec->inflight_max == 0 ? 1 : spec->inflight_max;
     profile->cost = spec->cost;
+    profile->prefixes_max = spec->prefixes_max;
     profile->notebook_tokens_max =
         spec->notebook_tokens_max == 0 ? SWARM_NEVER : spec->notebook_tokens_max;
     profile->conclusion_bytes_max =
@@ -158,6 +160,7 @@ uint32_t swarm__agent_add(struct dispatch *d, uint32_t profile, uint32_t count,
         memset(&d->agents[i], 0, sizeof d->agents[i]);
         d->agents[i].profile = profile;
         heap_node_init(d->agent_nodes, i);
+        d->prefixes.lists[i] = (struct prefix_list){NONE32, NONE32, 0};
         agent_place(d, i);
     }
     ATOMIC_STORE(&d->agents_count, first + count, release); /* pairs with agent_exists */
@@ -267,6 +270,32 @@ uint32_t swarm__agent_pick(const struct dispatch *d, const struct demand *demand
         }
     }
     return best;
+}
+
+/* A backend that has no limits and is not held lets every agent of its own through. */
+static bool is_open(const struct dispatch *d, uint32_t agent, uint32_t picked) {
+    uint32_t backend = d->profiles[d->agents[agent].profile].backend;
+
+    return backend == d->profiles[d->agents[picked].profile].backend ||
+           (d->gates == 0 && d->backends[backend].held_until == 0);
+}
+
+uint32_t swarm__agent_prefer(const struct dispatch *d, uint32_t index, uint64_t prefix,
+                             uint32_t picked, int64_t *score) {
+    const struct demand *demand = &d->demands[index];
+    uint32_t entry = prefix_find(&d->prefixes, prefix), agent;
+
+    SWARM_ASSERT(picked != NONE32);
+    if (entry == NONE32 || demand->agent != NONE32) {
+        return picked;
+    }
+    agent = d->prefixes.entries[entry].agent;
+    if (!set_has(&demand->profiles, d->agents[agent].profile) || d->agents[agent].avoided ||
+        !agent_has_room(d, agent) || !is_open(d, agent, picked)) {
+        return picked;
+    }
+    *score = SCORE_PREFIX + score_of(d, agent, demand);
+    return agent;
 }
 
 void swarm__agent_take(struct dispatch *d, uint32_t agent) {

@@ -25,6 +25,11 @@ enum { PICK_BUSY = 0, PICK_HELD = 1, PICK_NOBODY = 2 };
 uint32_t swarm__agent_pick(const struct dispatch *d, const struct demand *demand,
                            const struct skill_set *fits, int64_t *out_score, uint32_t *out_why);
 
+/* The agent whose cache holds this prefix, with its score, if it could be picked as well as the one
+ * that was; else that one. */
+uint32_t swarm__agent_prefer(const struct dispatch *d, uint32_t demand, uint64_t prefix,
+                             uint32_t picked, int64_t *score);
+
 /* One attempt more, one less. Whoever waits for an agent must be woken after a give, and when
  * agents were added or withdrawn. */
 void swarm__agent_take(struct dispatch *d, uint32_t agent);

@@ -40,6 +40,10 @@ static inline void order_key(struct dispatch *d, uint32_t tracked, uint64_t sequ
                           : 0;
         node->second = step->ordinal;
         break;
+    case SWARM_ORDER_PREFIX: /* what a cache still holds */
+        node->first = prefix_find(&d->prefixes, step->order_key) == NONE32;
+        node->second = sequence;
+        break;
     case SWARM_ORDER_KEY:
         node->first = step->order_key;
         node->second = sequence;

@@ -33,6 +33,7 @@
 #include "../base/slots.h"
 #include "../graph/graph.h"
 #include "../graph/step.h"
+#include "prefix.h"
 #include "shape.h"
 #include "skillset.h"
 #include "state.h"
@@ -145,6 +146,7 @@ struct profile {
     uint32_t backend;
     uint32_t inflight_max;
     uint32_t cost;
+    uint32_t prefixes_max;  /* that an agent's cache holds */
     uint32_t free;          /* root of the heap of agents that can take more */
     uint32_t agents;        /* in service */
     uint32_t inflight;      /* attempts of its agents */
@@ -238,8 +240,7 @@ enum { ATTEMPT_WANTS_START = 1, ATTEMPT_WANTS_CANCEL = 2, ATTEMPT_WANTS_RELEASE 
 
 struct run {
     swarm_run_report report;
-    uint64_t key;
-    uint64_t seed;
+    uint64_t key, seed;
     uint64_t steps_max;
     uint64_t attempts_max;
     uint64_t ordinal_next;
@@ -316,6 +317,7 @@ struct dispatch {
     uint64_t budgets_opened;
     struct state state;
     struct waits waits;
+    struct prefixes prefixes;
     atomic_u64 *skills;            /* digests of names, see skill.h */
     struct heap_node *timer_nodes; /* tracked, attempts, delays, backends, permits, governors,
                                       breakers */
@@ -338,8 +340,7 @@ struct dispatch {
     uint32_t gates;                         /* limits of backends, and governors that are on */
     uint32_t requests_first, requests_last; /* queue of attempts */
     uint32_t releases_first, releases_last; /* list of tracked steps with a RELEASE to take */
-    uint64_t ready_sequence;
-    uint64_t ready_count;
+    uint64_t ready_sequence, ready_count;
     const swarm_config *config; /* with defaults filled in */
 };
 
