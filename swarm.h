@@ -120,7 +120,7 @@ extern "C" {
 #define SWARM_VERSION 0x000100u
 
 /* Version of the event log's contents. Golden hashes change only when this number does. */
-#define SWARM_TRACE_VERSION 3u
+#define SWARM_TRACE_VERSION 4u
 
 /* Off, or for ever: for 64-bit limits and times. */
 #define SWARM_NEVER UINT64_MAX
@@ -255,8 +255,8 @@ enum {
     SWARM_OUTCOME_CANCELLED = 7, /* stopped on request */
     SWARM_OUTCOME_TIMED_OUT = 8, /* stopped by a time limit */
     SWARM_OUTCOME_PAUSE = 10,    /* it has a question: see swarm_answer */
-    SWARM_OUTCOME_REFUSED = 9    /* never begun: no attempt is counted, the backend is held until
-                                    `until_ns` */
+    SWARM_OUTCOME_REFUSED = 9    /* never begun: no attempt is counted, the step keeps its place in
+                                    the order, the backend is held until `until_ns` */
 };
 
 /* The word for an outcome, in small letters: "timed out"; "unknown". Never null; static. [pure] */

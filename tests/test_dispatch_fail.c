@@ -212,6 +212,30 @@ TEST(holds_of_a_backend) {
     }
 }
 
+/* One that never began goes first again; a 429 may have meant this step, which goes to the end. */
+TEST(who_was_refused_keeps_its_place_and_who_was_throttled_does_not) {
+    static const swarm_outcome outcomes[] = {SWARM_OUTCOME_REFUSED, SWARM_OUTCOME_THROTTLED};
+    static const char *const orders[] = {"0 0 1 2", "0 1 2 0"};
+
+    for (uint32_t i = 0; i < 2; i++) {
+        struct rig *rig = rig_new(NULL, 1);
+        swarm_run run;
+        swarm_plan *plan = rig_plan(rig, NULL, &run);
+
+        for (uint32_t k = 0; k < 3; k++) {
+            (void)rig_step(plan);
+        }
+        rig_commit(plan);
+        rig_at(rig, 0);
+        rig_hold(rig, 0, outcomes[i], 10);
+        rig_at(rig, 10);
+        rig_finish(rig);
+        rig_check_order(rig, orders[i]);
+        rig_check_run(rig, run);
+        rig_free(rig);
+    }
+}
+
 TEST(a_hold_is_of_one_backend_and_the_longest_counts) {
     struct rig *rig = rig_new(NULL, 2);
     const swarm_backend other = {.size = sizeof other, .name = "other"};

@@ -160,12 +160,12 @@ TEST(tokens_are_reserved_and_set_right) {
     CHECK_EQ(start_time(rig, 2), 72 * SECOND); /* 1,200 tokens later */
     answer(rig, 2, SWARM_OUTCOME_REFUSED, 0);  /* never begun: all of it comes back */
     rig_at(rig, 72 * SECOND + 1);
-    CHECK_EQ(start_time(rig, 3), 72 * SECOND + 1); /* it waits longer than the refused one */
-    answer(rig, 3, SWARM_OUTCOME_OK, 0);           /* says nothing: as reserved */
+    CHECK_EQ(start_time(rig, 2), 72 * SECOND + 1); /* the refused one has kept its place */
+    answer(rig, 2, SWARM_OUTCOME_OK, 0);           /* says nothing: as reserved */
     rig_at(rig, 108 * SECOND - 1);
-    CHECK_EQ(start_time(rig, 2), 72 * SECOND);
+    CHECK_EQ(start_time(rig, 3), SWARM_NEVER);
     rig_at(rig, 108 * SECOND);
-    CHECK_EQ(start_time(rig, 2), 108 * SECOND); /* the ns meanwhile flowed in as well */
+    CHECK_EQ(start_time(rig, 3), 108 * SECOND); /* the ns meanwhile flowed in as well */
     rig_finish(rig);
     rig_check_run(rig, run);
     rig_free(rig);

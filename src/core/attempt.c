@@ -285,7 +285,9 @@ static void step_pauses(swarm *sw, uint32_t tracked, struct attempt *attempt) {
     }
 }
 
-/* It never began, or the endpoint was full: the step waits again, or goes on with a rival. */
+/* It never began, or the endpoint was full: the step waits again, or goes on with a rival. One that
+ * never began keeps its place in the order. A 429 may have meant this one step, which must not go
+ * before all others for ever. */
 static void step_refused(swarm *sw, uint32_t tracked, struct attempt *attempt) {
     struct tracked *step = &sw->dispatch.tracked[tracked];
     swarm_run_report *report = &sw->dispatch.runs[step->run].report;
@@ -300,7 +302,11 @@ static void step_refused(swarm *sw, uint32_t tracked, struct attempt *attempt) {
         step->attempts--;
     }
     step->epoch++;
-    swarm__step_ready(sw, tracked);
+    if (attempt->answer.outcome == SWARM_OUTCOME_REFUSED) {
+        swarm__step_ready_again(sw, tracked);
+    } else {
+        swarm__step_ready(sw, tracked);
+    }
 }
 
 /* Takes over the effects of an answer that went well; false when they are refused, and the step is

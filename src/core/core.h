@@ -229,6 +229,8 @@ void swarm__call_hold(swarm *sw, uint32_t slot);
 bool swarm__step_with_worker(const struct tracked *step);
 /* Puts an agent step into its queue: it waits for an agent from now on. */
 void swarm__step_ready(swarm *sw, uint32_t tracked);
+/* The same for one whose attempt never began: it keeps the place that it had. */
+void swarm__step_ready_again(swarm *sw, uint32_t tracked);
 /* Ends a tracked step in a terminal state. Its successors learn it at once, or, if its edges are
  * still being counted or a worker has it, when that is over. */
 void swarm__step_end(swarm *sw, uint32_t tracked, uint32_t state, swarm_status reason);

@@ -149,6 +149,12 @@ void swarm__release_held(swarm *sw) {
 }
 
 void swarm__step_ready(swarm *sw, uint32_t tracked) {
+    order_key(&sw->dispatch, tracked, sw->dispatch.ready_sequence);
+    swarm__step_ready_again(sw, tracked);
+}
+
+/* Its key is still there: a queue's node is the step's own. */
+void swarm__step_ready_again(swarm *sw, uint32_t tracked) {
     struct dispatch *d = &sw->dispatch;
     struct tracked *step = &d->tracked[tracked];
     uint64_t sequence = d->ready_sequence++;
@@ -158,7 +164,6 @@ void swarm__step_ready(swarm *sw, uint32_t tracked) {
     step->state = SWARM_STEP_READY;
     step->ready_ns = sw->now_ns;
     swarm__log(sw, SWARM_EVENT_READY, step->run, step->ordinal, &sequence);
-    order_key(d, tracked, sequence);
     if (swarm__votes(d, step)) {
         swarm__vote_ready(d, tracked);
     }
