@@ -7,7 +7,7 @@
  * Each scenario plays a block of seeds from S on and reports means, unless a key says median; times
  * are ms of virtual time, ratios millionths. With --json one JSON object on stdout, else a table.
  * Without a name, or with a wrong one, the names are listed.
- * --input names the recorded workload of a scenario that has one.
+ * --input names a recorded workload, for a scenario that takes one; times are in its unit then.
  */
 #include <inttypes.h>
 
@@ -37,8 +37,8 @@ static const struct entry entries[] = {
     {"budget", play_budget, false, "2.4 million tokens for 300 agents that would use more"},
     {"cache_fleet", play_cache_fleet, true, "300 recorded sessions, 64 slots, 200,000 blocks"},
     {"cancel", play_cancel, false, "a tree of 1,010,101 steps, cancelled at its root"},
-    {"critical_path", play_critical_path, false, "4,000 steps in uneven chains on 48 agents"},
-    {"dataflow", play_dataflow, false, "300 chains of 13 steps on 64 agents, against barriers"},
+    {"critical_path", play_critical_path, true, "4,000 steps in uneven chains on 48 agents"},
+    {"dataflow", play_dataflow, true, "300 chains of 13 steps on 64 agents, against barriers"},
     {"deadlock", play_deadlock, false, "cycles in plans, and circles of steps that run"},
     {"fairness", play_fairness, false, "300 runs of unequal size, three tenants, 64 agents"},
     {"governor", play_governor, false, "300 steps, and a backend that turns away what is too much"},

@@ -162,13 +162,13 @@ static inline bool graph_seal(struct scenario *s, struct graph *graph) {
 }
 
 /* Plays a sealed graph on so many agents; every rule is checked on the log. */
-static inline bool graph_play(struct scenario *s, const struct graph *graph, uint32_t agents,
+static inline bool graph_play(struct scenario *s, const struct input_run *run, uint32_t agents,
                               enum policy policy, struct run_result *result) {
     struct run_options options = {
         .policy = policy, .seed = s->seed, .agents = agents, .workers = 1};
     struct trace trace;
     *result = (struct run_result){.agents = agents};
-    bool good = run_input(&s->engine, &graph->run, &options, result, &trace);
+    bool good = run_input(&s->engine, run, &options, result, &trace);
     trace_free(&trace);
     if (!good) {
         s->error = result->error;
@@ -176,6 +176,38 @@ static inline bool graph_play(struct scenario *s, const struct graph *graph, uin
     }
     return result->violations == 0 ||
            scenario_fail(s, SWARM_E_FAILED, "the log breaks a rule of the plan");
+}
+
+/* ---- Recorded workloads ------------------------------------------------------------------ */
+
+struct workload {
+    struct input input;
+    struct input_run run; /* the first of the file */
+};
+
+/* Closed with workload_close, also when it could not be read. */
+static inline bool workload_open(struct scenario *s, const char *path,
+                                 const struct input_options *options, struct workload *workload) {
+    workload->run = (struct input_run){.task_count = 0};
+    input_open(&workload->input, path, options);
+    if (!input_next(&workload->input, &workload->run)) {
+        return input_fail(&s->error, "SWARM_E_INVALID", 0, "the file is empty");
+    }
+    s->error = workload->run.error;
+    return s->error.status == NULL;
+}
+
+static inline void workload_close(struct workload *workload) {
+    input_run_free(&workload->run);
+    input_close(&workload->input);
+}
+
+/* The same, of a graph whose steps take known times. */
+static inline bool workload_open_graph(struct scenario *s, struct workload *workload) {
+    struct input_options options = {.sessions = 0};
+    return workload_open(s, s->input, &options, workload) &&
+           (workload->run.kind == INPUT_DAG || workload->run.kind == INPUT_STG ||
+            input_fail(&s->error, "SWARM_E_INVALID", 0, "not a .dag or .stg file"));
 }
 
 /* ---- Fleets ------------------------------------------------------------------------------ */

@@ -191,19 +191,12 @@ static inline bool fleet_run(struct scenario *s, const struct input *input, stru
 
 static inline bool play_cache_fleet(struct scenario *s) {
     struct input_options options = {.sessions = 300, .requests = 14, .think_cap_ms = 10000};
-    struct input input;
-    struct input_run run;
-    bool good = false;
-    input_open(&input, s->input != NULL ? s->input : FLEET_FILE, &options);
-    if (input_next(&input, &run)) {
-        s->error = run.error;
-        if (run.error.status == NULL && run.kind != INPUT_SESSIONS) {
-            input_fail(&s->error, "SWARM_E_INVALID", 0, "not a file of sessions");
-        }
-        good = s->error.status == NULL && fleet_run(s, &input, &run, POLICY_FIFO);
-        input_run_free(&run);
-    }
-    input_close(&input);
+    struct workload workload;
+    bool good = workload_open(s, s->input != NULL ? s->input : FLEET_FILE, &options, &workload) &&
+                (workload.run.kind == INPUT_SESSIONS ||
+                 input_fail(&s->error, "SWARM_E_INVALID", 0, "not a file of sessions")) &&
+                fleet_run(s, &workload.input, &workload.run, POLICY_FIFO);
+    workload_close(&workload);
     return good;
 }
 

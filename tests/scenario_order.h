@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * scenario_order.h - what the order of starts is worth: dataflow against supersteps, the critical
- * path first, and what a fleet's order does to a cache of prompts.
+ * path first. Both may play a recorded graph instead; then times are in its unit.
  */
 #ifndef SWARM_TESTS_SCENARIO_ORDER_H
 #define SWARM_TESTS_SCENARIO_ORDER_H
@@ -38,11 +38,59 @@ static inline void flow_graph(struct graph *graph, uint64_t seed, bool barriers)
     }
 }
 
+/* The same for a recorded graph: a stage is the steps with equally many others before them, on the
+ * longest way. */
+static inline bool flow_recorded_graph(struct graph *graph, const struct input_run *run) {
+    uint32_t count = run->task_count, stages = 0;
+    uint32_t *stage = array_new(count, sizeof *stage);
+    for (uint32_t i = 0; stage != NULL && i < count; ++i) {
+        uint32_t task = run->order[i];
+        for (uint32_t e = run->edge_first[task]; e < run->edge_first[task + 1]; ++e) {
+            uint32_t to = run->edges[e].to;
+            stage[to] = stage[to] > stage[task] ? stage[to] : stage[task] + 1;
+        }
+        stages = stage[task] >= stages ? stage[task] + 1 : stages;
+    }
+    for (uint32_t v = 0; v < count; ++v) {
+        graph_task(graph, run->tasks[v].duration);
+    }
+    for (uint32_t i = 0; i < stages; ++i) {
+        graph_task(graph, 0);
+    }
+    for (uint32_t v = 0; stage != NULL && v < count; ++v) {
+        graph_edge(graph, v, count + stage[v]);
+        if (stage[v] > 0) {
+            graph_edge(graph, count + stage[v] - 1, v);
+        }
+    }
+    free(stage);
+    return stage != NULL;
+}
+
+static inline bool flow_recorded(struct scenario *s) {
+    struct graph graph = {.full = false};
+    struct workload workload;
+    struct run_result barriers = {.makespan = 0}, dataflow = {.makespan = 0};
+    bool good = workload_open_graph(s, &workload);
+    if (good) {
+        graph.full = !flow_recorded_graph(&graph, &workload.run);
+        good = graph_seal(s, &graph) &&
+               graph_play(s, &graph.run, FLOW_AGENTS, POLICY_FIFO, &barriers) &&
+               graph_play(s, &workload.run, FLOW_AGENTS, POLICY_FIFO, &dataflow);
+        input_run_free(&graph.run);
+    }
+    workload_close(&workload);
+    scenario_add(s, "bsp_makespan", barriers.makespan);
+    scenario_add(s, "dataflow_makespan", dataflow.makespan);
+    return good;
+}
+
 static inline bool flow_run(struct scenario *s, uint64_t seed, bool barriers, uint64_t *sum) {
     struct graph graph = {.full = false};
     struct run_result result;
     flow_graph(&graph, seed, barriers);
-    bool good = graph_seal(s, &graph) && graph_play(s, &graph, FLOW_AGENTS, POLICY_FIFO, &result);
+    bool good =
+        graph_seal(s, &graph) && graph_play(s, &graph.run, FLOW_AGENTS, POLICY_FIFO, &result);
     *sum += good ? result.makespan / MS : 0;
     input_run_free(&graph.run);
     return good;
@@ -50,6 +98,9 @@ static inline bool flow_run(struct scenario *s, uint64_t seed, bool barriers, ui
 
 static inline bool play_dataflow(struct scenario *s) {
     uint64_t barriers = 0, dataflow = 0;
+    if (s->input != NULL) {
+        return flow_recorded(s);
+    }
     for (uint64_t i = 0; i < FLOW_SEEDS; ++i) {
         if (!flow_run(s, s->seed + i, true, &barriers) ||
             !flow_run(s, s->seed + i, false, &dataflow)) {
@@ -128,46 +179,66 @@ static inline void path_graph(struct graph *graph, uint64_t seed, bool linked) {
 
 enum { PATH_ORDERS = 3 };
 
-/* Sums over the block, in ms: of the makespans by order, and of the larger of critical path and
- * work by agent. */
+/* Sums over the block, in `unit_ns`: of the makespans by order, and of the larger of critical path
+ * and work by agent. */
 struct path_sums {
+    uint64_t unit_ns;
     uint64_t makespan[PATH_ORDERS];
     uint64_t bound;
 };
 
-static inline bool path_run(struct scenario *s, uint64_t seed, bool linked,
-                            struct path_sums *sums) {
+static inline bool path_play(struct scenario *s, const struct input_run *run,
+                             struct path_sums *sums) {
     static const enum policy policies[PATH_ORDERS] = {POLICY_FIFO, POLICY_HOPS,
                                                       POLICY_CRITICAL_PATH};
-    struct graph graph = {.full = false};
     struct run_result result = {.makespan = 0};
-    path_graph(&graph, seed, linked);
-    bool good = graph_seal(s, &graph);
+    bool good = true;
     for (uint32_t i = 0; i < PATH_ORDERS && good; ++i) {
-        good = graph_play(s, &graph, PATH_AGENTS, policies[i], &result);
-        sums->makespan[i] += good ? result.makespan / MS : 0;
+        good = graph_play(s, run, PATH_AGENTS, policies[i], &result);
+        sums->makespan[i] += good ? result.makespan / sums->unit_ns : 0;
     }
     uint64_t share = result.work / PATH_AGENTS;
-    sums->bound += (share > result.critical_path ? share : result.critical_path) / MS;
+    sums->bound += (share > result.critical_path ? share : result.critical_path) / sums->unit_ns;
+    return good;
+}
+
+static inline bool path_run(struct scenario *s, uint64_t seed, bool linked,
+                            struct path_sums *sums) {
+    struct graph graph = {.full = false};
+    path_graph(&graph, seed, linked);
+    bool good = graph_seal(s, &graph) && path_play(s, &graph.run, sums);
     input_run_free(&graph.run);
     return good;
+}
+
+static inline void path_add(struct scenario *s, const struct path_sums *sums, uint64_t seeds,
+                            const char *const *keys) {
+    for (uint32_t i = 0; i < PATH_ORDERS; ++i) {
+        scenario_add(s, keys[i], sums->makespan[i] / seeds);
+    }
+    scenario_add(s, keys[PATH_ORDERS], sums->bound / seeds);
 }
 
 static inline bool play_critical_path(struct scenario *s) {
     static const char *const keys[2][PATH_ORDERS + 1] = {
         {"fifo", "hops", "exact", "lower_bound"},
         {"linked_fifo", "linked_hops", "linked_exact", "linked_lower_bound"}};
+    if (s->input != NULL) {
+        struct path_sums sums = {.unit_ns = 1};
+        struct workload workload;
+        bool good = workload_open_graph(s, &workload) && path_play(s, &workload.run, &sums);
+        workload_close(&workload);
+        path_add(s, &sums, 1, keys[0]);
+        return good;
+    }
     for (uint32_t linked = 0; linked < 2; ++linked) {
-        struct path_sums sums = {.bound = 0};
+        struct path_sums sums = {.unit_ns = MS};
         for (uint64_t i = 0; i < PATH_SEEDS; ++i) {
             if (!path_run(s, s->seed + i, linked != 0, &sums)) {
                 return false;
             }
         }
-        for (uint32_t i = 0; i < PATH_ORDERS; ++i) {
-            scenario_add(s, keys[linked][i], sums.makespan[i] / PATH_SEEDS);
-        }
-        scenario_add(s, keys[linked][PATH_ORDERS], sums.bound / PATH_SEEDS);
+        path_add(s, &sums, PATH_SEEDS, keys[linked]);
     }
     return true;
 }

@@ -11,6 +11,8 @@ import os
 import subprocess
 import sys
 
+import replay_reference as reference
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 DATA = os.path.join(os.environ.get("SWARM_SHARED", os.path.join(HERE, "..", "..", "shared")),
                     "data")
@@ -213,21 +215,49 @@ def check_scenario(name):
     return None
 
 
+def stages(graph):
+    """Each stage of a graph as one without edges: steps with equally many before them."""
+    stage = {}
+    for v in graph.order:
+        stage[v] = 1 + max((stage[u] for u in graph.pred[v]), default=-1)
+    for k in range(1 + max(stage.values())):
+        yield reference.Graph([graph.duration[v] for v in range(graph.n) if stage[v] == k], [])
+
+
+def check_recorded():
+    """A recorded graph: exactly the makespans of a second implementation."""
+    for name in ("1000genome-chameleon-10ch-100k-001", "cycles-chameleon-10l-1c-9p-001"):
+        path = os.path.join(DATA, "wfcommons", name + ".dag")
+        if not os.path.exists(path):
+            return "shared is missing: no " + path
+        graph = reference.Graph(*reference.read_dag(path))
+        values = play("critical_path", 1, path)
+        for key, policy in (("fifo", "fifo"), ("hops", "hops"), ("exact", "critical-path")):
+            assert values[key] == reference.list_schedule(graph, 48, policy), (name, key)
+        assert values["lower_bound"] == max(graph.critical_path(), sum(graph.duration) // 48)
+        values = play("dataflow", 1, path)
+        assert values["dataflow_makespan"] == reference.list_schedule(graph, 64, "fifo"), name
+        assert values["bsp_makespan"] == sum(reference.list_schedule(stage, 64, "fifo")
+                                             for stage in stages(graph)), name
+    return None
+
+
 def check_usage():
     """Exit 2 and a list of names for wrong usage; 1 for an input that cannot be read."""
     wrong = [[], ["--json"], ["nonesuch"], ["dataflow", "--seed"], ["dataflow", "--seed", "x"],
              ["dataflow", "--seed", "-1"], ["dataflow", "--seed", "18446744073709551616"],
              ["dataflow", "cancel"], ["dataflow", "--verbose"], ["dataflow", "--input"],
-             ["dataflow", "--input", "x"]]
+             ["vote", "--input", "x"]]
     for words in wrong:
         code, text, errors = run(*words)
         assert code == 2 and text == "", words
         for name in SCENARIOS:
             assert name in errors, words
     for bad in (HERE, os.path.join(HERE, "nonesuch"), os.path.join(HERE, "test_scenario.py"),
-                os.path.join(HERE, "data", "tiny.dag")):
-        code, text, errors = run("cache_fleet", "--input", bad)
-        assert code == 1 and text == "" and "SWARM_E_" in errors, (bad, code, text, errors)
+                os.path.join(HERE, "data", "tiny.het"), os.devnull):
+        for name in ("cache_fleet", "critical_path", "dataflow"):
+            code, text, errors = run(name, "--input", bad)
+            assert code == 1 and text == "" and "SWARM_E_" in errors, (bad, code, text, errors)
 
 
 def check_listed():
@@ -241,7 +271,7 @@ def main():
     global SCENARIO
     SCENARIO = os.path.abspath(sys.argv[1])
     tests = [(name, lambda name=name: check_scenario(name)) for name in SCENARIOS]
-    tests += [("usage", check_usage), ("listed", check_listed)]
+    tests += [("recorded", check_recorded), ("usage", check_usage), ("listed", check_listed)]
     bad = 0
     for number, (name, test) in enumerate(tests, 1):
         skipped = None
