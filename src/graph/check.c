@@ -24,8 +24,10 @@
 
 #define SORT_BUDGET 64 /* places that insertion sort may go in one list */
 
+/* Keeps an error that concerns no single operation: the index is none. */
 static swarm_status check_fail(struct graph_plan *plan, swarm_status status, const char *text) {
     swarm__graph_plan_fail(plan, status, text);
+    SWARM_ASSERT(plan->error.status != SWARM_OK);
     plan->error.index = SWARM_NONE;
     return status;
 }
@@ -41,6 +43,7 @@ static void scratch_set(struct graph *graph, uint32_t slot, uint32_t value) {
 
 /* ---- walks over a plan */
 
+/* Works for both forms: contiguous slots, or the chain through in_degree. */
 bool swarm__graph_plan_step(const struct graph_plan *plan, uint32_t *cursor) {
     *cursor = *cursor == NONE32 ? plan->first : plan_next(plan, *cursor);
     return *cursor != NONE32;
@@ -48,6 +51,7 @@ bool swarm__graph_plan_step(const struct graph_plan *plan, uint32_t *cursor) {
 
 /* Static, between check and link: the lower half of link is the end of a step's row. */
 static uint32_t row_end(const struct graph *graph, uint32_t slot) {
+    SWARM_ASSERT(graph_has(graph, slot, GRAPH_STATIC));
     return link_first(ATOMIC_LOAD(&graph->link[slot], relaxed));
 }
 
@@ -59,6 +63,7 @@ static uint32_t row_start(const struct graph_plan *plan, uint32_t slot) {
 static uint32_t row_of(const struct graph_plan *plan, uint32_t cell) {
     uint32_t low = plan->first, high = plan->last;
 
+    SWARM_ASSERT(cell >= plan->cells.first && cell < plan->cells.next);
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
 
@@ -77,6 +82,7 @@ bool swarm__graph_plan_incoming(const struct graph_plan *plan, uint32_t step, ui
     uint32_t cell = *cursor == NONE32 ? (uint32_t)graph->output[step]
                                       : ATOMIC_LOAD(&graph->edge_next[*cursor], relaxed);
 
+    SWARM_ASSERT(swarm__graph_plan_owns(plan, step));
     *cursor = cell;
     if (cell == NONE32) {
         return false;
@@ -88,7 +94,7 @@ bool swarm__graph_plan_incoming(const struct graph_plan *plan, uint32_t step, ui
 
 /* ---- static rows */
 
-/* From counts to beginnings. */
+/* From counts to beginnings, by a running sum: the first step of counting sort (Seward 1954). */
 static void rows_begin(struct graph_plan *plan) {
     struct graph *graph = plan->graph;
     uint32_t total = plan->cells.first;
@@ -110,6 +116,7 @@ static bool rows_assign(struct graph_plan *plan) {
     for (uint32_t cell = plan->cells.first; cell < plan->cells.next; cell++) {
         uint32_t from = ATOMIC_LOAD(&graph->edge_next[cell], relaxed);
         uint64_t word = ATOMIC_LOAD(&graph->link[from], relaxed);
+        SWARM_ASSERT(from >= plan->first && from <= plan->last);
 
         in_place = in_place && link_first(word) == cell;
         ATOMIC_STORE(&graph->edge_next[cell], link_first(word), relaxed);
@@ -118,12 +125,15 @@ static bool rows_assign(struct graph_plan *plan) {
     return in_place;
 }
 
-/* Moves every `to` to its destination; each swap puts one for good. */
+/* Moves every `to` to its destination; each swap puts one for good, so all rounds together are at
+ * most one a cell. In place: a plan may fill all cells that there are, and there is no second
+ * array. */
 static void rows_permute(struct graph_plan *plan) {
     struct graph *graph = plan->graph;
 
     for (uint32_t cell = plan->cells.first; cell < plan->cells.next; cell++) {
         uint32_t goal = ATOMIC_LOAD(&graph->edge_next[cell], relaxed);
+        SWARM_ASSERT(goal >= plan->cells.first && goal < plan->cells.next);
 
         while (goal != cell) {
             uint32_t to = graph->edge_to[cell];
@@ -138,8 +148,10 @@ static void rows_permute(struct graph_plan *plan) {
     }
 }
 
-/* Lets the value at `at` sink in the heap of `count` edges. */
+/* Lets the value at `at` sink in the heap of `count` edges: the largest slot is on top. Marks in
+ * the upper bits travel along and do not count. */
 static void heap_sink(uint32_t *edges, uint32_t at, uint32_t count) {
+    SWARM_ASSERT(at < count);
     uint32_t edge = edges[at];
     uint32_t child;
 
@@ -174,12 +186,14 @@ static void row_sort(uint32_t *edges, uint32_t count) {
 static uint32_t row_fold(struct graph *graph, uint32_t *edges, uint32_t count) {
     uint32_t kept = 1;
 
+    SWARM_ASSERT(count != 0);
     for (uint32_t i = 1; i < count; i++) {
         uint32_t to = edges[i] & GRAPH_SLOT;
 
         if (to == (edges[kept - 1] & GRAPH_SLOT)) {
             edges[kept - 1] |= edges[i] & GRAPH_DELAYED;
             graph->in_degree[to]--;
+            SWARM_ASSERT(graph->in_degree[to] != 0); /* the edge that is kept still counts */
         } else {
             edges[kept++] = edges[i];
         }
@@ -190,6 +204,8 @@ static uint32_t row_fold(struct graph *graph, uint32_t *edges, uint32_t count) {
     return count - kept;
 }
 
+/* Brings a row of at least two edges in order and drops repeated ones. Most rows ascend already, as
+ * programs write loops: they cost one look at each edge. Returns how many went. */
 static uint32_t row_order(struct graph *graph, uint32_t *edges, uint32_t count) {
     bool sorted = true, ascending = true; /* the latter: strictly */
 
@@ -205,6 +221,7 @@ static uint32_t row_order(struct graph *graph, uint32_t *edges, uint32_t count) 
     return ascending ? 0 : row_fold(graph, edges, count);
 }
 
+/* All rows of a static plan. Rows stay where they are: what was dropped leaves NONE32 at an end. */
 static void rows_order(struct graph_plan *plan) {
     struct graph *graph = plan->graph;
     uint32_t start = plan->cells.first;
@@ -228,6 +245,7 @@ static void rows_chain(struct graph_plan *plan) {
         uint32_t to = graph->edge_to[cell] & GRAPH_SLOT;
 
         if (graph->edge_to[cell] != NONE32) {
+            SWARM_ASSERT(swarm__graph_plan_owns(plan, to));
             ATOMIC_STORE(&graph->edge_next[cell], (uint32_t)graph->output[to], relaxed);
             graph->output[to] = cell; /* clears the scratch half */
         }
@@ -256,6 +274,7 @@ static bool cell_before(const struct graph *graph, uint32_t a, uint32_t b) {
 static uint32_t cells_merge(struct graph *graph, uint32_t a, uint32_t b) {
     uint32_t head = NONE32, tail = NONE32;
 
+    SWARM_ASSERT(a == NONE32 || a != b);
     while (a != NONE32 && b != NONE32) {
         uint32_t *first = cell_before(graph, a, b) ? &a : &b;
         uint32_t cell = *first;
@@ -292,6 +311,7 @@ static uint32_t cells_merge_sort(struct graph *graph, uint32_t head) {
             bins[i] = NONE32;
         }
         used = i == used ? used + 1 : used;
+        SWARM_ASSERT(used <= 32);
         bins[i] = carry;
     }
     for (int i = 0; i < used; i++) {
@@ -339,6 +359,7 @@ uint32_t swarm__graph_cells_sort(struct graph *graph, uint32_t head) {
 
 /* Drops the cell behind `cell`, which repeats it. */
 static void list_fold(struct graph_plan *plan, uint32_t cell, uint32_t next) {
+    SWARM_ASSERT(cell != next);
     struct graph *graph = plan->graph;
     uint32_t from = graph->edge_to[cell] & ~GRAPH_DELAYED;
 
@@ -346,6 +367,7 @@ static void list_fold(struct graph_plan *plan, uint32_t cell, uint32_t next) {
     ATOMIC_STORE(&graph->edge_next[cell], ATOMIC_LOAD(&graph->edge_next[next], relaxed), relaxed);
     space_drop(&graph->edges, plan_cells(plan), next);
     if ((from & GRAPH_OLDER) != 0) {
+        SWARM_ASSERT(plan->older != 0);
         swarm__graph_unpin(graph, from & GRAPH_SLOT);
         plan->older--;
     }
@@ -365,6 +387,7 @@ static void list_count(struct graph *graph, uint32_t slot, uint32_t edges, uint3
 static void list_order(struct graph_plan *plan, uint32_t slot) {
     struct graph *graph = plan->graph;
     uint32_t cell = (uint32_t)graph->output[slot], last = NONE32, count = 0;
+    SWARM_ASSERT(graph_has(graph, slot, GRAPH_STAGED));
 
     cell = swarm__graph_cells_sort(graph, cell);
     graph->output[slot] = cell;
@@ -385,12 +408,16 @@ static void list_order(struct graph_plan *plan, uint32_t slot) {
 
 /* ---- cycles: Kahn */
 
-/* A queue of steps, linked through their scratch. */
+/* A queue of steps, linked through their scratch: the search needs no memory of its own. `found`
+ * counts all that ever were in it; when it is as large as the plan, there is no cycle. */
 struct search {
     uint32_t first, last, found;
 };
 
+/* Puts a step that waits for nothing more at the end of the queue. At most once each: a count comes
+ * down to 0 once. */
 static void search_append(struct graph *graph, struct search *search, uint32_t slot) {
+    SWARM_ASSERT((search->first == NONE32) == (search->last == NONE32));
     scratch_set(graph, slot, NONE32);
     if (search->last == NONE32) {
         search->first = slot;
@@ -454,12 +481,14 @@ static void search_counts(struct graph_plan *plan) {
     }
 }
 
+/* Whether the search never reached the step: it stands on a cycle, or behind one. */
 static bool search_left(const struct graph *graph, uint32_t slot) {
     return ATOMIC_LOAD(&graph->pending[slot], relaxed) != 0;
 }
 
 /* Notes for the two ends of an edge that are both left over which way leads on inside. */
 static void search_note(const struct graph_plan *plan, uint32_t at, uint32_t onto) {
+    SWARM_ASSERT(at != onto);
     if (search_left(plan->graph, at) && search_left(plan->graph, onto)) {
         scratch_set(plan->graph, at, onto);
     }
@@ -508,6 +537,8 @@ static swarm_status search_name(struct graph_plan *plan) {
     return plan->error.status;
 }
 
+/* Kahn: take away what waits for nothing, again and again. O(steps + edges). What cannot be taken
+ * away holds a cycle. */
 static swarm_status check_cycles(struct graph_plan *plan) {
     struct graph *graph = plan->graph;
     struct search search = {NONE32, NONE32, 0};
@@ -531,9 +562,12 @@ static swarm_status check_cycles(struct graph_plan *plan) {
 
 /* ---- the check */
 
+/* Rows first, for the search walks them; the chain of incoming edges last, for it takes edge_next,
+ * which the rows need until then. */
 static swarm_status check_static(struct graph_plan *plan) {
     swarm_status status = SWARM_OK;
 
+    SWARM_ASSERT(plan->first + plan->count - 1 == plan->last); /* contiguous */
     rows_begin(plan);
     if (!rows_assign(plan)) {
         rows_permute(plan);
@@ -552,6 +586,8 @@ static swarm_status check_static(struct graph_plan *plan) {
 static swarm_status check_continuation(struct graph_plan *plan) {
     struct graph *graph = plan->graph;
 
+    SWARM_ASSERT(plan->caller != NONE32);
+    SWARM_ASSERT(swarm__graph_plan_owns(plan, plan->continuation));
     for (uint32_t slot = plan->first; slot != NONE32; slot = plan_next(plan, slot)) {
         for (uint32_t cell = (uint32_t)graph->output[slot]; cell != NONE32;
              cell = ATOMIC_LOAD(&graph->edge_next[cell], relaxed)) {
@@ -588,6 +624,7 @@ static void lists_count(struct graph_plan *plan) {
     }
 }
 
+/* Lists first, for the count of what a step waits for is taken from the sorted list. */
 static swarm_status check_growing(struct graph_plan *plan) {
     swarm_status status = SWARM_OK;
 

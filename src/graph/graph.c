@@ -12,8 +12,11 @@
 #include "../base/hash.h"
 #include "worker.h"
 
+/* Measures or carves; the pointer means something in the second run only. */
 #define TAKE(arena, count, type) ((type *)arena_take(arena, count, sizeof(type), _Alignof(type)))
 
+/* The arrays of steps and edges, hot ones first. growing is 0 without growing runs: arrays of
+ * none. */
 static void layout_steps(struct graph *graph, struct arena *arena) {
     uint32_t steps = graph->sizes.steps, growing = graph->sizes.growing ? steps : 0;
 
@@ -34,6 +37,7 @@ static void layout_steps(struct graph *graph, struct arena *arena) {
     graph->edges.spans = TAKE(arena, graph->sizes.runs, struct span);
 }
 
+/* Scopes, functions and ranges: few, so their order does not matter. */
 static void layout_pools(struct graph *graph, struct arena *arena) {
     uint32_t scopes = graph->sizes.runs + graph->sizes.scopes;
 
@@ -44,12 +48,16 @@ static void layout_pools(struct graph *graph, struct arena *arena) {
     graph->range_links = TAKE(arena, graph->sizes.ranges, atomic_u32);
 }
 
+/* Workers come first and by whole cache lines: each writes its own record with every step. Deques'
+ * cells are pointers into the block and must be set in the second run only. */
 void swarm__graph_layout(struct graph *graph, struct arena *arena,
                          const struct graph_sizes *sizes) {
     uint32_t workers = sizes->workers;
     bool carves = arena->base != NULL;
 
     SWARM_ASSERT(sizes->steps <= GRAPH_SLOT);
+    SWARM_ASSERT(sizes->workers != 0);
+    SWARM_ASSERT(sizes->runs != 0);
     SWARM_ASSERT(sizes->edges <= INT32_MAX - 1);
     SWARM_ASSERT(sizes->deque_size != 0 && (sizes->deque_size & (sizes->deque_size - 1)) == 0);
     graph->sizes = *sizes;
@@ -67,10 +75,12 @@ void swarm__graph_layout(struct graph *graph, struct arena *arena,
     layout_pools(graph, arena);
 }
 
+/* A worker that is outside and has nothing in hand. Its counts are of scope 0, and none. */
 static void start_worker(struct graph *graph, uint32_t index) {
     struct worker *worker = &graph->workers[index];
     static const struct call_frame empty;
 
+    SWARM_ASSERT(index < graph->sizes.workers);
     deque_init(&worker->deque, worker->deque.cells, graph->sizes.deque_size, 0);
     worker->graph = graph;
     worker->frame = empty;
@@ -89,10 +99,13 @@ static void start_worker(struct graph *graph, uint32_t index) {
     worker->ran = 0;
 }
 
+/* Pools, stack and mailbox are linked through arrays that steps use otherwise: a step is in one of
+ * them, or counts its predecessors, and never both (graph.h, pending). */
 void swarm__graph_start(struct graph *graph, const struct graph_hooks *hooks,
                         const swarm_host *host) {
     const struct graph_sizes *sizes = &graph->sizes;
 
+    SWARM_ASSERT(hooks->context != NULL);
     graph->hooks = *hooks;
     graph->parks = host != NULL && host->wait != NULL && host->wake != NULL;
     graph->park_host.context = graph->parks ? host->context : NULL;
@@ -135,6 +148,7 @@ void swarm__graph_function_set(struct graph *graph, uint32_t index, swarm_call_f
 
 /* ---- invariants */
 
+/* Nobody is inside, and nobody took anything home: counts are flushed, stocks returned. */
 static bool invariant_workers(const struct graph *graph) {
     bool good = (uint32_t)ATOMIC_LOAD(&graph->active, acquire) == 0;
 
@@ -148,12 +162,13 @@ static bool invariant_workers(const struct graph *graph) {
     return good;
 }
 
-/* A static step waits for no more than all its predecessors, and its row lies in its run's cells.
- */
+/* A slot in a run's span is a static step of that run, and its row begins and ends in the run's own
+ * cells. */
 static bool invariant_step(const struct graph *graph, uint32_t run, uint32_t slot) {
     const struct span *cells = &graph->edges.spans[run];
     uint32_t first = graph_unmarked(link_first(ATOMIC_LOAD(&graph->link[slot], relaxed)));
 
+    SWARM_ASSERT(slot < graph->sizes.steps);
     if (!graph_has(graph, slot, GRAPH_STATIC) || graph->scopes[graph->scope[slot]].run != run) {
         return false;
     }
@@ -164,6 +179,7 @@ static bool invariant_step(const struct graph *graph, uint32_t run, uint32_t slo
     return first == NONE32 || (first >= cells->first && first < span_end(cells));
 }
 
+/* All static runs. O(steps + edges). */
 static bool invariant_regions(const struct graph *graph) {
     bool good = true;
 

@@ -47,9 +47,13 @@ static uint32_t link_row(struct graph_plan *plan, uint32_t start, uint32_t end) 
         return start;
     }
     ATOMIC_STORE(&graph->edge_next[start], end - start, relaxed);
+    SWARM_ASSERT((start & GRAPH_LONG) == 0); /* the mark is free: cells are below 2^31 */
     return start | GRAPH_LONG;
 }
 
+/* Gives all steps their final words and makes the claim the run's span. Nobody knows a handle of
+ * these steps outside the turn yet, so relaxed does; the release of the first start publishes
+ * it. */
 static void link_static(struct graph_plan *plan) {
     struct graph *graph = plan->graph;
     uint32_t run = graph->scopes[plan->scope].run, start = plan->cells.first;
@@ -72,11 +76,13 @@ static void link_static(struct graph_plan *plan) {
     space_claim_keep(&graph->edges, &plan->cells, run);
 }
 
-/* The next step of a region without incoming edges. */
+/* The next step of a region without incoming edges. roots_end bounds the walk: in a long chain the
+ * roots are at the front, and nobody looks through the rest. */
 static bool link_roots(const struct graph *graph, uint32_t run, uint32_t *cursor,
                        uint32_t *out_slot) {
     while (*cursor < graph->roots_end[run]) {
         uint32_t slot = (*cursor)++;
+        SWARM_ASSERT(slot >= graph->steps.spans[run].first);
 
         if (graph->in_degree[slot] == 0) {
             *out_slot = slot;
@@ -92,6 +98,7 @@ static bool link_roots(const struct graph *graph, uint32_t run, uint32_t *cursor
 /* The word of a list with one more cell in front; the mark stays once there is an edge with a
  * delay, for a worker that ends the step must leave those to the turn. */
 static uint64_t link_pushed(uint64_t word, uint32_t cell, bool delayed) {
+    SWARM_ASSERT((cell & GRAPH_DELAYED) == 0);
     uint32_t first = link_first(word);
     bool marked = first != NONE32 && (first & GRAPH_DELAYED) != 0;
 
@@ -102,10 +109,12 @@ static uint64_t link_pushed(uint64_t word, uint32_t cell, bool delayed) {
 static uint32_t link_behind(uint64_t word) {
     uint32_t first = link_first(word);
 
+    SWARM_ASSERT(first != GRAPH_CLOSED);
     return first != NONE32 ? first & ~GRAPH_DELAYED : NONE32;
 }
 
-/* Inside the plan: the predecessor is not published yet. */
+/* Inside the plan: the predecessor is not published yet, so plain stores do, and the order of the
+ * list is the builder's alone. */
 static void link_own(struct graph *graph, uint32_t from, uint32_t cell, bool delayed) {
     uint64_t word = ATOMIC_LOAD(&graph->link[from], relaxed);
 
@@ -114,7 +123,9 @@ static void link_own(struct graph *graph, uint32_t from, uint32_t cell, bool del
     ATOMIC_STORE(&graph->link[from], link_pushed(word, cell, delayed), relaxed);
 }
 
-/* False when the step had ended. */
+/* An edge from a step of an earlier plan, which runs or ends elsewhere at this moment; it is
+ * pinned, so it is still that step. False when it had ended: the cell is the caller's.
+ * Lock-free. */
 static bool link_older(struct graph *graph, uint32_t from, uint32_t cell, bool delayed) {
     /* Acquire, here and when the CAS fails: pairs with the release exchange of graph_close; a step
      * that is found closed shows its state and its output (mutant CLOSERLX). */
@@ -133,11 +144,14 @@ static bool link_older(struct graph *graph, uint32_t from, uint32_t cell, bool d
 }
 
 bool swarm__graph_link_late(struct graph *graph, uint32_t from, uint32_t to, uint32_t cell) {
+    SWARM_ASSERT(from != to);
+    SWARM_ASSERT(to <= GRAPH_SLOT);
     graph->edge_to[cell] = to | GRAPH_DELAYED;
     return link_older(graph, from, cell, true);
 }
 
-/* An edge whose predecessor had ended. Returns what it adds to the step's satisfied edges. */
+/* An edge whose predecessor had ended: link_older has acquired its state. Returns what it adds to
+ * the step's satisfied edges; an edge with a delay adds nothing, for dispatch counts it later. */
 static uint64_t link_satisfied(struct graph *graph, uint32_t from, uint32_t to, bool delayed) {
     uint32_t state = kind_state(graph_kind(graph, from));
 
@@ -151,6 +165,7 @@ static uint64_t link_satisfied(struct graph *graph, uint32_t from, uint32_t to, 
 
 /* Puts a step on the list of those that graph_plan_start starts. */
 static void link_guarded(struct graph_plan *plan, uint32_t slot, uint64_t satisfied) {
+    SWARM_ASSERT(satisfied >> LINK_NEXT_SHIFT == 0);
     struct graph *graph = plan->graph;
 
     graph->output[slot] = satisfied;
@@ -175,6 +190,8 @@ static void link_unguarded(struct graph *graph, uint32_t slot, uint64_t satisfie
     (void)ready;
 }
 
+/* Turns each staged cell {from}, at the successor, into {to}, at the predecessor. A cell whose
+ * predecessor had ended is given back. The unpin comes last: until then the step may not go. */
 static void link_edges(struct graph_plan *plan, uint32_t to) {
     struct graph *graph = plan->graph;
     uint32_t cell = (uint32_t)graph->output[to];
@@ -186,6 +203,7 @@ static void link_edges(struct graph_plan *plan, uint32_t to) {
         uint32_t edge = graph->edge_to[cell], from = edge & GRAPH_SLOT;
         bool delayed = (edge & GRAPH_DELAYED) != 0;
 
+        SWARM_ASSERT(from != to);
         graph->edge_to[cell] = to | (edge & GRAPH_DELAYED);
         if ((edge & GRAPH_OLDER) == 0) {
             link_own(graph, from, cell, delayed);
@@ -214,6 +232,8 @@ static void link_continuation(struct graph_plan *plan) {
     uint32_t caller = plan->caller, origin = swarm__graph_caller(graph, caller);
 
     SWARM_ASSERT(caller != NONE32);
+    SWARM_ASSERT(origin != plan->continuation);
+    SWARM_ASSERT(plan->continuation != caller);
     plan->deferred = origin == NONE32;
     if (plan->deferred) {
         origin = caller;
@@ -224,6 +244,8 @@ static void link_continuation(struct graph_plan *plan) {
     graph_flag_set(graph, plan->continuation, GRAPH_CONTINUES);
 }
 
+/* The two passes may not be one: a step that is published could be given an edge by another plan
+ * while its own list is still built by plain stores. */
 static void link_growing(struct graph_plan *plan, uint64_t ordinal) {
     struct graph *graph = plan->graph;
     bool is_mixed = ordinal == SWARM_NEVER;
@@ -245,12 +267,16 @@ static void link_growing(struct graph_plan *plan, uint64_t ordinal) {
     }
 }
 
+/* Counts come first: once the list of an older step holds an edge to this plan, its steps may run
+ * and be counted out. The count of live steps has two halves, so that the turn, which links most
+ * plans, needs no locked addition. */
 void swarm__graph_plan_link(struct graph_plan *plan, uint64_t ordinal) {
     struct graph *graph = plan->graph;
 
     SWARM_ASSERT(plan->error.status == SWARM_OK);
     SWARM_ASSERT(!plan->is_static || ordinal == 0);
     SWARM_ASSERT(ordinal != SWARM_NEVER || plan->caller != NONE32);
+    SWARM_ASSERT(plan->caller != NONE32 || plan->continuation == NONE32);
     /* Relaxed: who counts these steps out got them from the plan's start, later. */
     (void)ATOMIC_ADD(&graph->scopes[plan->scope].open, plan->count, relaxed);
     if (plan->caller == NONE32) {
@@ -268,7 +294,8 @@ void swarm__graph_plan_link(struct graph_plan *plan, uint64_t ordinal) {
 
 /* ---- start */
 
-/* Drops one guard, and the edges that were satisfied. */
+/* Drops one guard, and the edges that were satisfied, in one subtraction. Not 0: the step is
+ * ready. */
 static uint32_t link_release_guard(struct graph *graph, uint32_t slot) {
     uint64_t satisfied = graph->output[slot];
 
@@ -276,10 +303,13 @@ static uint32_t link_release_guard(struct graph *graph, uint32_t slot) {
     return graph_drop(graph, slot, (uint32_t)satisfied + 1, (satisfied & LINK_POISON) != 0);
 }
 
+/* A cursor of a static plan is a slot, of a growing one the next guarded step; both end at
+ * WALK_END, which is no slot. No allocation and no list: the caller comes back for each. */
 bool swarm__graph_plan_start(struct graph_plan *plan, uint32_t *cursor, uint32_t *out_slot,
                              bool *out_poisoned) {
     struct graph *graph = plan->graph;
 
+    SWARM_ASSERT(plan->error.status == SWARM_OK);
     if (*cursor == NONE32) {
         *cursor = plan->is_static ? plan->first : plan->guarded_first;
     }
@@ -308,8 +338,13 @@ bool swarm__graph_plan_start(struct graph_plan *plan, uint32_t *cursor, uint32_t
 
 /* ---- regions */
 
+/* A sealed run again without building it again: one pass over two arrays, and rows, arguments and
+ * in_degree stay. The run must have ended, so that nobody counts any of these steps down; relaxed,
+ * for workers get the steps by the start that follows. */
 void swarm__graph_region_reset(struct graph *graph, uint32_t run) {
     const struct span span = graph->steps.spans[run];
+    SWARM_ASSERT(run < graph->sizes.runs);
+    SWARM_ASSERT(ATOMIC_LOAD(&graph->scopes[run].open, relaxed) == 0);
     const uint32_t *in_degree = graph->in_degree;
     atomic_u32 *kinds = graph->kind, *pending = graph->pending;
 
@@ -322,15 +357,19 @@ void swarm__graph_region_reset(struct graph *graph, uint32_t run) {
     (void)ATOMIC_ADD(&graph->scopes[run].open, span.count, relaxed);
 }
 
+/* Roots in ascending order, one a call; see graph_plan_start. */
 bool swarm__graph_region_start(struct graph *graph, uint32_t run, uint32_t *cursor,
                                uint32_t *out_slot) {
     *cursor = *cursor == NONE32 ? graph->steps.spans[run].first : *cursor;
     return link_roots(graph, run, cursor, out_slot);
 }
 
+/* Every handle of the run is stale after this. Nobody may be inside: a worker that still held one
+ * of the slots would end a step of the next run. */
 void swarm__graph_region_free(struct graph *graph, uint32_t run) {
     const struct span *span = &graph->steps.spans[run];
 
+    SWARM_ASSERT(run < graph->sizes.runs);
     for (uint32_t slot = span->first; slot < span_end(span); slot++) {
         uint32_t generation = link_generation(ATOMIC_LOAD(&graph->link[slot], relaxed));
 

@@ -45,7 +45,9 @@ struct park_host {
 };
 
 struct park {
-    atomic_u32 epoch; /* what waiters sleep on */
+    /* What waiters sleep on: raised by every notify that found one. Comes round. */
+    atomic_u32 epoch;
+    /* Threads between prepare and the end of commit or cancel. */
     atomic_u32 waiters;
     unsigned char apart[ATOMIC_LINE - 2 * sizeof(atomic_u32)];
 };
@@ -87,6 +89,7 @@ static inline bool park_commit(struct park *park, const struct park_host *host, 
                                uint64_t timeout_ns) {
     bool notified;
 
+    SWARM_ASSERT(host->wait != NULL);
     /* Acquire: pairs with the release add of park_notify. The wait compares again; this spares it.
      */
     if (ATOMIC_LOAD(&park->epoch, acquire) == ticket) {
@@ -99,6 +102,8 @@ static inline bool park_commit(struct park *park, const struct park_host *host, 
 
 /* Wakes up to count waiters, if there are any. */
 static inline void park_notify(struct park *park, const struct park_host *host, uint32_t count) {
+    SWARM_ASSERT(count != 0);
+    SWARM_ASSERT(host->wake != NULL);
     /* Pairs with the fences of park_prepare and park_cancel: the work published before this line
      * is seen by a waiter that the load below misses (mutant NFENCE). */
     ATOMIC_FENCE(seq_cst);

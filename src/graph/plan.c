@@ -13,6 +13,10 @@
  * Invariant: nothing outside the plan has been changed but pools, references and the claim, so an
  * undo leaves no trace but raised generations.
  *
+ * Orders: steps and cells of a plan are one thread's until the link, so their atomics are relaxed,
+ * unless a comment names a pair. They are published with the first step that starts, by the push
+ * into a deque, stack or mailbox.
+ *
  * Memory: the graph's. Threads: whoever fills the plan; the owner's one static plan only in the
  * turn.
  */
@@ -20,22 +24,29 @@
 
 /* ---- handles */
 
+/* A handle is slot and generation: the slot says where, the generation whether it is still that
+ * step. It is a name for callers, never logged, ordered or hashed; ordinals are for that. */
 swarm_step swarm__graph_handle(const struct graph *graph, uint32_t slot) {
     swarm_step step = {0};
 
     SWARM_ASSERT(slot < graph->sizes.steps);
     step.id = link_word(link_generation(ATOMIC_LOAD(&graph->link[slot], relaxed)), slot);
     SWARM_ASSERT(step.id >> 32 != 0);
+    SWARM_ASSERT((uint32_t)step.id == slot);
     return step;
 }
 
-/* Whether the slot has ever been given out: its generation can be read. */
+/* Whether the slot has ever been given out: its generation can be read. Memory above what was ever
+ * used is not even zeroed, so a forged handle must be refused before its slot is looked at. Relaxed
+ * both: whoever has an honest handle got it after the slot was taken, and sees it so. */
 static bool plan_slot_touched(const struct graph *graph, uint32_t slot) {
     return slot < ATOMIC_LOAD(&graph->touched, relaxed) ||
            (slot < graph->sizes.steps &&
             slot >= space_high(ATOMIC_LOAD(&graph->steps.bounds, relaxed)));
 }
 
+/* The step that a handle names, or NONE32. Any 64 bits may be given. The answer is about now:
+ * unless the caller holds a reference, or the turn, the step may be recycled right after it. */
 uint32_t swarm__graph_find(const struct graph *graph, swarm_step step) {
     uint32_t slot = (uint32_t)step.id;
     uint32_t generation = (uint32_t)(step.id >> 32);
@@ -48,6 +59,8 @@ uint32_t swarm__graph_find(const struct graph *graph, swarm_step step) {
     return link_generation(ATOMIC_LOAD(&graph->link[slot], relaxed)) == generation ? slot : NONE32;
 }
 
+/* Look, pin, look again: between the first look and the pin the slot may have become another step,
+ * and then the pin is that one's and must be given back. */
 uint32_t swarm__graph_pin(struct graph *graph, swarm_step step) {
     uint32_t slot = swarm__graph_find(graph, step);
 
@@ -64,11 +77,14 @@ uint32_t swarm__graph_pin(struct graph *graph, swarm_step step) {
     return slot;
 }
 
+/* Ordinals of a static run are places in its span and cost no memory; of a growing one they stand
+ * in lineage[], unless a worker linked the plan by itself: then only a mix is known. */
 uint64_t swarm__graph_ordinal(const struct graph *graph, uint32_t slot) {
     uint64_t lineage;
 
     SWARM_ASSERT(slot < graph->sizes.steps);
     if (graph_has(graph, slot, GRAPH_STATIC)) {
+        SWARM_ASSERT(slot >= graph->steps.spans[graph->scopes[graph->scope[slot]].run].first);
         return slot - graph->steps.spans[graph->scopes[graph->scope[slot]].run].first;
     }
     lineage = graph->lineage[slot];
@@ -77,12 +93,15 @@ uint64_t swarm__graph_ordinal(const struct graph *graph, uint32_t slot) {
 
 /* ---- errors */
 
+/* A plan keeps its first error and refuses everything after it: a caller may add a thousand steps
+ * without looking, and commit reports. */
 static bool plan_failed(const struct graph_plan *plan) {
     return plan->error.status != SWARM_OK;
 }
 
 void swarm__graph_plan_fail(struct graph_plan *plan, swarm_status status, const char *text) {
     SWARM_ASSERT(status < 0);
+    SWARM_ASSERT(text != NULL);
     if (plan_failed(plan)) {
         return; /* the first one is kept */
     }
@@ -93,6 +112,8 @@ void swarm__graph_plan_fail(struct graph_plan *plan, swarm_status status, const 
 
 /* ---- opening and adding */
 
+/* Begins a plan. A static one claims the largest gap of slots and of cells at once and gives back
+ * what it does not use: how much it will need, nobody knows yet. */
 void swarm__graph_plan_open(struct graph *graph, struct graph_plan *plan, uint32_t scope,
                             bool is_static) {
     static const struct graph_plan empty = {.error = {.status = SWARM_OK,
@@ -108,6 +129,8 @@ void swarm__graph_plan_open(struct graph *graph, struct graph_plan *plan, uint32
                                             .guarded_last = NONE32};
 
     SWARM_ASSERT(is_static || graph->sizes.growing);
+    SWARM_ASSERT(scope < graph->sizes.runs + graph->sizes.scopes);
+    SWARM_ASSERT(!is_static || scope < graph->sizes.runs); /* a root: no child scope is static */
     *plan = empty;
     plan->graph = graph;
     plan->scope = scope;
@@ -120,6 +143,8 @@ void swarm__graph_plan_open(struct graph *graph, struct graph_plan *plan, uint32
     }
 }
 
+/* The next slot of the gap. A slot that was never in use gets generation 1, for 0 would make the
+ * null handle; all others keep theirs, which was raised when they were freed. */
 static uint32_t plan_take_static(struct graph *graph, struct graph_plan *plan) {
     uint32_t slot = space_claim_take(&graph->steps, &plan->steps);
 
@@ -136,11 +161,15 @@ static uint32_t plan_take_static(struct graph *graph, struct graph_plan *plan) {
         ATOMIC_STORE(&graph->link[slot], link_word(link_generation(word), 0), relaxed);
     }
     graph->in_degree[slot] = 0;
+    SWARM_ASSERT(link_generation(ATOMIC_LOAD(&graph->link[slot], relaxed)) != 0);
     return slot;
 }
 
+/* A slot from the pool, linked behind the plan's last. Its link must be open (NONE32) before the
+ * plan is linked: a recycled one is, for graph_slot_clear left it so. */
 static uint32_t plan_take_growing(struct graph *graph, struct graph_plan *plan) {
     bool is_fresh;
+    /* The turn's stock for the owner's plan, the plan's own for a call step's. */
     uint32_t slot = space_take(&graph->steps, plan_slots(plan), &is_fresh);
 
     if (slot == NONE32) {
@@ -154,6 +183,7 @@ static uint32_t plan_take_growing(struct graph *graph, struct graph_plan *plan) 
         ATOMIC_STORE(&graph->link[slot], link_word(link_generation(word), NONE32), relaxed);
     }
     graph->lineage[slot] = plan->count;
+    SWARM_ASSERT(link_first(ATOMIC_LOAD(&graph->link[slot], relaxed)) == NONE32);
     graph->in_degree[slot] = NONE32;
     ATOMIC_STORE(&graph->caller[slot], plan->caller, relaxed);
     if (plan->last != NONE32) {
@@ -162,7 +192,8 @@ static uint32_t plan_take_growing(struct graph *graph, struct graph_plan *plan) 
     return slot;
 }
 
-/* Takes a slot and fills what all kinds of steps have. */
+/* Takes a slot and fills what all kinds of steps have. Does not fill argument[], which differs, and
+ * pending, which the link sets when the edges are known. */
 static uint32_t plan_append(struct graph_plan *plan, uint32_t function, uint32_t flags) {
     struct graph *graph = plan->graph;
     uint32_t slot =
@@ -173,6 +204,8 @@ static uint32_t plan_append(struct graph_plan *plan, uint32_t function, uint32_t
         swarm__graph_plan_fail(plan, SWARM_E_FULL, "steps_max: no slot is left for this step");
         return NONE32;
     }
+    SWARM_ASSERT(slot < graph->sizes.steps);
+    SWARM_ASSERT(function <= 0xffffu); /* the field of kind */
     flags &= ~(uint32_t)GRAPH_KEEP;
     flags |= plan->is_static ? GRAPH_STATIC : GRAPH_STAGED;
     ATOMIC_STORE(&graph->kind[slot], function | flags << 20, relaxed);
@@ -187,13 +220,16 @@ static uint32_t plan_append(struct graph_plan *plan, uint32_t function, uint32_t
     plan->last = slot;
     plan->count++;
     plan->tracked += (flags & GRAPH_TRACKED) != 0;
+    SWARM_ASSERT(plan->tracked <= plan->count);
     return slot;
 }
 
+/* One more step, not linked to anything. An agent step has no function: its index is 0 then. */
 uint32_t swarm__graph_plan_add(struct graph_plan *plan, uint32_t function, uint32_t flags,
                                uint64_t argument) {
     uint32_t slot = NONE32;
 
+    SWARM_ASSERT(plan->graph != NULL);
     SWARM_ASSERT((flags & ~(uint32_t)(GRAPH_TRACKED | GRAPH_AGENT | GRAPH_KEEP)) == 0);
     SWARM_ASSERT((flags & GRAPH_AGENT) == 0 || (flags & GRAPH_TRACKED) != 0);
     SWARM_ASSERT((flags & GRAPH_AGENT) != 0 || function < plan->graph->sizes.functions);
@@ -207,6 +243,8 @@ uint32_t swarm__graph_plan_add(struct graph_plan *plan, uint32_t function, uint3
     return slot;
 }
 
+/* One more range step: `count` calls with arguments first, first + 1, ... for one slot. The record
+ * is taken before the slot, so that a refusal undoes one push and no half-made step is left. */
 uint32_t swarm__graph_plan_range(struct graph_plan *plan, uint32_t function, uint64_t first,
                                  uint64_t count) {
     struct graph *graph = plan->graph;
@@ -253,6 +291,8 @@ uint64_t swarm__graph_plan_index(const struct graph_plan *plan, uint32_t slot) {
     return plan->is_static ? slot - plan->first : plan->graph->lineage[slot];
 }
 
+/* Keeps an error about an edge. Ends are named by their index in the plan, which is all that the
+ * caller knows them by; an end of an older plan is named by SWARM_NEVER. */
 static void plan_edge_fail(struct graph_plan *plan, swarm_status status, uint32_t from, uint32_t to,
                            const char *text) {
     if (plan_failed(plan)) {
@@ -267,7 +307,9 @@ static void plan_edge_fail(struct graph_plan *plan, swarm_status status, uint32_
                             : SWARM_NEVER;
 }
 
-/* Refuses a `to` that the plan does not own. */
+/* Refuses a `to` that the plan does not own, and says which of the two reasons it is: it has begun,
+ * or it was closed for edges when its plan was linked. Steps added as OPEN take another way
+ * (docs/design.md, section 10, late edges). */
 static void plan_edge_foreign(struct graph_plan *plan, uint32_t from, uint32_t to) {
     const struct graph *graph = plan->graph;
     bool has_begun = kind_state(graph_kind(graph, to)) != SWARM_STEP_PENDING ||
@@ -278,6 +320,8 @@ static void plan_edge_foreign(struct graph_plan *plan, uint32_t from, uint32_t t
                    "an edge may lead into a step of its own plan only");
 }
 
+/* Stages an edge as a pair: the row that it belongs in has a length that is not known yet. The
+ * counters that the check needs are kept on the way, which spares it a pass. */
 static bool plan_edge_static(struct graph_plan *plan, uint32_t from, uint32_t to, bool delayed) {
     struct graph *graph = plan->graph;
     uint32_t cell;
@@ -291,6 +335,8 @@ static bool plan_edge_static(struct graph_plan *plan, uint32_t from, uint32_t to
         plan_edge_fail(plan, SWARM_E_FULL, from, to, "edges_max: no cell is left for this edge");
         return false;
     }
+    SWARM_ASSERT(cell + 1 == plan->cells.next);
+    SWARM_ASSERT(from != to);
     graph->edge_to[cell] = to | (delayed ? GRAPH_DELAYED : 0);
     ATOMIC_STORE(&graph->edge_next[cell], from, relaxed);
     /* Both halves of the sum are below 2^31: the count cannot reach the generation. */
@@ -335,6 +381,8 @@ static bool plan_edge_older(struct graph_plan *plan, swarm_step step, uint32_t t
     return true;
 }
 
+/* Stages an edge at its successor, for that one is the plan's own in every case. The predecessor's
+ * list is not touched before the link: until then the plan can be dropped without a trace. */
 static bool plan_edge_growing(struct graph_plan *plan, swarm_step step, uint32_t to, bool delayed) {
     struct graph *graph = plan->graph;
     uint32_t from = (uint32_t)step.id, cell, flags = delayed ? GRAPH_DELAYED : 0;
@@ -355,6 +403,8 @@ static bool plan_edge_growing(struct graph_plan *plan, swarm_step step, uint32_t
         }
         return false;
     }
+    SWARM_ASSERT(from <= GRAPH_SLOT);
+    SWARM_ASSERT(from != to);
     graph->edge_to[cell] = from | flags | (is_own ? 0 : GRAPH_OLDER);
     ATOMIC_STORE(&graph->edge_next[cell], (uint32_t)graph->output[to], relaxed);
     graph->output[to] = cell;
@@ -380,20 +430,26 @@ static bool plan_edge_ends(struct graph_plan *plan, swarm_step from_step, swarm_
     return !plan_failed(plan);
 }
 
+/* One more edge. An edge that is refused counts as an operation all the same: the index in the
+ * error is the caller's own count. */
 void swarm__graph_plan_edge(struct graph_plan *plan, swarm_step from, swarm_step to, bool delayed) {
     if (!plan_failed(plan) && plan_edge_ends(plan, from, to)) {
         bool added = plan->is_static
                          ? plan_edge_static(plan, (uint32_t)from.id, (uint32_t)to.id, delayed)
                          : plan_edge_growing(plan, from, (uint32_t)to.id, delayed);
+        SWARM_ASSERT(added != plan_failed(plan));
 
         plan->edges += added;
     }
     plan->operations++;
 }
 
+/* Names the step that stands in for the caller. What it may not have (successors, unfinished older
+ * predecessors) is looked at by the check, when all edges are known. */
 void swarm__graph_plan_continue(struct graph_plan *plan, swarm_step step) {
     uint32_t slot = swarm__graph_find(plan->graph, step);
 
+    SWARM_ASSERT(!plan->is_static || plan->caller == NONE32); /* a static run has no call plans */
     if (plan->caller == NONE32) {
         swarm__graph_plan_fail(plan, SWARM_E_INVALID, "only a call step's plan can continue it");
     } else if (plan->continuation != NONE32) {
@@ -411,12 +467,17 @@ void swarm__graph_plan_continue(struct graph_plan *plan, swarm_step step) {
 
 /* ---- undo */
 
+/* Gives back what the plan took in advance. Must come before the plan's record is given back, or
+ * the cells are lost. */
 void swarm__graph_plan_trim(struct graph_plan *plan) {
     space_return(&plan->graph->steps, &plan->steps_stock);
     space_return(&plan->graph->edges, &plan->cells_stock);
 }
 
+/* Raises the generations, so that handles into the dropped plan are stale, and drops the claims. */
 static void plan_undo_static(struct graph_plan *plan) {
+
+    SWARM_ASSERT(plan->is_static);
     struct graph *graph = plan->graph;
 
     for (uint32_t i = 0; i < plan->count; i++) {
@@ -445,6 +506,8 @@ static void plan_undo_edges(struct graph *graph, uint32_t slot) {
     swarm__graph_cells_free(graph, head);
 }
 
+/* Each step ends as a live one does, by its last unpin: an old handle may be pinning it at this
+ * moment, and then that thread recycles it. So its references are not simply cleared. */
 static void plan_undo_growing(struct graph_plan *plan) {
     struct graph *graph = plan->graph;
     uint32_t slot = plan->first;
@@ -465,6 +528,7 @@ static void plan_undo_growing(struct graph_plan *plan) {
     }
 }
 
+/* Gives everything back that the plan took; the record is empty after it. */
 void swarm__graph_plan_undo(struct graph_plan *plan) {
     if (plan->is_static) {
         plan_undo_static(plan);
@@ -472,6 +536,8 @@ void swarm__graph_plan_undo(struct graph_plan *plan) {
         plan_undo_growing(plan);
         swarm__graph_plan_trim(plan);
     }
+    SWARM_ASSERT(plan->steps_stock.count == 0);
+    SWARM_ASSERT(plan->cells_stock.count == 0);
     plan->first = plan->last = NONE32;
     plan->count = 0;
     plan->edges = 0;

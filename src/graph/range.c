@@ -20,7 +20,10 @@
 /* Calls of one claim at most: between claims a cancel is looked for. */
 #define RANGE_CHUNK_MAX 4096
 
+/* By who takes the record, or by the last holder of a static one: nobody else knows it then, so all
+ * of it is relaxed. One holder: the item that will make the step run. */
 void swarm__range_reset(struct graph_range *range) {
+    SWARM_ASSERT(range->count <= RANGE_COUNT_MAX);
     ATOMIC_STORE(&range->next, 0, relaxed); /* published with the step */
     ATOMIC_STORE(&range->sum, 0, relaxed);
     ATOMIC_STORE(&range->failed, SWARM_NEVER, relaxed);
@@ -36,7 +39,8 @@ void swarm__range_free(struct graph *graph, uint32_t slot) {
     pool_push(&graph->ranges_free, index);
 }
 
-/* Claims calls [*out_first, *out_first + result). */
+/* Claims calls [*out_first, *out_first + result); 0 when none is left. Lock-free: a claim is lost
+ * only to another claim. O(workers * log(count)) claims in all, from the shrinking chunks. */
 static uint64_t range_claim(struct graph *graph, struct graph_range *range, uint64_t *out_first) {
     /* Relaxed: calls need no order among each other; what they wrote goes out through `holders`. */
     uint64_t next = ATOMIC_LOAD(&range->next, relaxed);
@@ -47,6 +51,7 @@ static uint64_t range_claim(struct graph *graph, struct graph_range *range, uint
 
         chunk = chunk != 0 ? chunk : 1;
         chunk = chunk < RANGE_CHUNK_MAX ? chunk : RANGE_CHUNK_MAX;
+        SWARM_ASSERT(chunk <= left);
         if (ATOMIC_CAS_WEAK(&range->next, &next, next + chunk, relaxed, relaxed)) {
             *out_first = next;
             return chunk;
@@ -55,19 +60,25 @@ static uint64_t range_claim(struct graph *graph, struct graph_range *range, uint
     return 0;
 }
 
-/* Keeps the smallest index that failed. */
+/* Keeps the smallest index that failed, so that the outcome is the same for any number of workers.
+ * Relaxed, all of it: goes out through `holders`. */
 static void range_fail(struct graph_range *range, uint64_t index, swarm_outcome outcome) {
     uint64_t failed = ATOMIC_LOAD(&range->failed, relaxed);
     uint64_t here = index << 4 | (outcome & 15u);
 
+    SWARM_ASSERT(outcome != SWARM_OUTCOME_OK);
+    SWARM_ASSERT(index < range->count);
     while (here < failed && !ATOMIC_CAS_WEAK(&range->failed, &failed, here, relaxed, relaxed)) {
     }
 }
 
+/* Runs a chunk of calls. The sum wraps, as unsigned sums do, whatever the order: it is the same for
+ * any division into chunks. One addition a chunk: relaxed, it goes out through `holders`. */
 static void range_chunk(struct worker *worker, uint32_t slot, uint64_t first, uint64_t count) {
     struct graph_range *range = &worker->graph->ranges[worker->graph->argument[slot]];
     uint64_t sum = 0;
 
+    SWARM_ASSERT(count <= range->count - first);
     for (uint64_t index = first; index < first + count; index++) {
         uint64_t value;
         swarm_outcome outcome = swarm__worker_call(worker, slot, range->first + index, &value);
@@ -87,12 +98,15 @@ static void range_offer(struct worker *worker, struct graph_range *range, uint32
     if (worker->graph->sizes.workers == 1 || ATOMIC_LOAD(&range->next, relaxed) >= range->count) {
         return;
     }
+    /* Relaxed: this thread holds one, so it is not the last, and the deque publishes the copy. */
     (void)ATOMIC_ADD(&range->holders, 1, relaxed);
     if (!swarm__worker_offer(worker, slot)) {
         (void)ATOMIC_SUB(&range->holders, 1, relaxed); /* no room; this thread still holds one */
     }
 }
 
+/* Claims and runs until nothing is left or the step is cancelled. Offers one copy, not one a
+ * worker: each thief offers the next, so the copies spread like the wakes. */
 static void range_work(struct worker *worker, struct graph_range *range, uint32_t slot) {
     struct graph *graph = worker->graph;
     uint64_t first = 0, count = range_claim(graph, range, &first);
@@ -117,6 +131,7 @@ static uint32_t range_end(struct worker *worker, struct graph_range *range, uint
     bool cancelled = graph_step_cancelled(graph, slot);
     bool spoilt = graph_has(graph, slot, GRAPH_SPOILT);
 
+    SWARM_ASSERT(ATOMIC_LOAD(&range->holders, relaxed) == 0);
     complete = complete || (range->count == 0 && !cancelled && !spoilt);
     if (graph_has(graph, slot, GRAPH_STATIC)) {
         swarm__range_reset(range);
@@ -133,10 +148,13 @@ static uint32_t range_end(struct worker *worker, struct graph_range *range, uint
                : swarm__worker_settle(worker, slot, (swarm_outcome)(failed & 15u), 0);
 }
 
+/* A holder that finds the step spoilt or cancelled does nothing but let go: the last one
+ * decides. */
 uint32_t swarm__range_run(struct worker *worker, uint32_t slot) {
     struct graph *graph = worker->graph;
     struct graph_range *range = &graph->ranges[graph->argument[slot]];
 
+    SWARM_ASSERT(ATOMIC_LOAD(&range->holders, relaxed) != 0); /* this thread's own */
     if (!graph_has(graph, slot, GRAPH_SPOILT) && !graph_step_cancelled(graph, slot)) {
         range_work(worker, range, slot);
     }

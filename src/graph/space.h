@@ -33,6 +33,7 @@ struct span {
     uint32_t next; /* run of the span above, or NONE32 */
 };
 
+/* Cells of one kind, static and growing together. */
 struct space {
     struct pool pool;   /* growing cells given back; its own counter `fresh` stays at the end */
     atomic_u64 bounds;  /* high << 32 | low */
@@ -69,9 +70,11 @@ static inline uint32_t space_high(uint64_t bounds) {
 }
 
 static inline uint64_t space_word(uint32_t low, uint32_t high) {
+    SWARM_ASSERT(low <= high);
     return (uint64_t)high << 32 | low;
 }
 
+/* All free, without touching a cell. */
 static inline void space_init(struct space *space, atomic_u32 *links, uint32_t capacity,
                               struct span *spans, uint32_t runs) {
     pool_init(&space->pool, links, capacity);
@@ -110,13 +113,17 @@ static inline uint32_t space_take_fresh(struct space *space) {
     return NONE32;
 }
 
+/* Nothing in hand. The first refill asks for one cell: a plan of one step takes no more. */
 static inline void stock_init(struct stock *stock) {
     stock->first = stock->last = NONE32;
     stock->count = 0;
     stock->batch = 1;
 }
 
+/* One more cell in hand, in front. Relaxed: the cell is this thread's. */
 static inline void stock_push(struct space *space, struct stock *stock, uint32_t cell) {
+    SWARM_ASSERT(cell < space->capacity);
+    SWARM_ASSERT(cell != stock->first);
     ATOMIC_STORE(&space->pool.links[cell], stock->first, relaxed); /* published by the return */
     stock->last = stock->first != NONE32 ? stock->last : cell;
     stock->first = cell;
@@ -131,6 +138,7 @@ static inline void space_refill(struct space *space, struct stock *stock) {
     /* Acquire: as in pool_pop (mutant POPRLX). */
     uint64_t head = ATOMIC_LOAD(&pool->head, acquire);
 
+    SWARM_ASSERT(stock->first == NONE32);
     while (pool_word_index(head) != NONE32) {
         uint32_t last = pool_word_index(head), count = 1;
         uint32_t next = ATOMIC_LOAD(&pool->links[last], relaxed);
@@ -186,7 +194,9 @@ static inline void space_drop(struct space *space, struct stock *stock, uint32_t
     }
 }
 
+/* Gives one cell back at once, by threads that keep no stock. */
 static inline void space_give(struct space *space, uint32_t cell) {
+    SWARM_ASSERT(cell < space->capacity);
     pool_push(&space->pool, cell);
 }
 
@@ -313,6 +323,7 @@ static inline void space_span_free(struct space *space, uint32_t run) {
     uint32_t end = 0;
     bool moved = true;
 
+    SWARM_ASSERT(run < space->runs);
     if (span->count == 0) {
         return;
     }

@@ -20,6 +20,8 @@
 
 /* ---- scopes */
 
+/* Makes a scope fresh. The turn takes a record that nobody counts any more; workers learn of it by
+ * the first step of it that they get, so everything here is relaxed. */
 void swarm__scope_open(struct graph *graph, uint32_t scope, uint32_t run, uint32_t parent,
                        uint64_t ordinal) {
     struct scope *at = &graph->scopes[scope];
@@ -27,6 +29,7 @@ void swarm__scope_open(struct graph *graph, uint32_t scope, uint32_t run, uint32
     SWARM_ASSERT(scope < graph->sizes.runs + graph->sizes.scopes);
     SWARM_ASSERT((parent == NONE32) == (scope < graph->sizes.runs));
     SWARM_ASSERT(parent != scope);
+    SWARM_ASSERT(parent == NONE32 || graph->scopes[parent].run == run);
     ATOMIC_STORE(&at->open, 0, relaxed); /* all published with the first step of the scope */
     ATOMIC_STORE(&at->ok, 0, relaxed);
     ATOMIC_STORE(&at->skipped, 0, relaxed);
@@ -50,6 +53,7 @@ bool swarm__scope_is_cancelled(const struct graph *graph, uint32_t scope) {
     return graph_scope_cancelled(graph, scope);
 }
 
+/* Puts a scope on the quiet stack, once: `queued` decides who does. Any thread. */
 void swarm__scope_emptied(struct graph *graph, uint32_t scope) {
     /* Acquire and release: pairs with the exchange of graph_take_quiet; see above (mutant QUEUED).
      */
@@ -58,6 +62,7 @@ void swarm__scope_emptied(struct graph *graph, uint32_t scope) {
     }
 }
 
+/* One open thing less, by the turn. Workers do the same for many at once (worker_flush). */
 static void scope_count_out(struct graph *graph, uint32_t scope) {
     /* Release: what was done in the scope; acquire: by all others, for who finds it empty. */
     uint64_t before = ATOMIC_SUB(&graph->scopes[scope].open, 1, acq_rel);
@@ -68,10 +73,13 @@ static void scope_count_out(struct graph *graph, uint32_t scope) {
     }
 }
 
+/* The turn counts a step out last of all: a scope that is empty may be used again. */
 void swarm__graph_ended(struct graph *graph, uint32_t slot) {
+    SWARM_ASSERT(state_is_terminal(kind_state(graph_kind(graph, slot))));
     scope_count_out(graph, graph->scope[slot]);
 }
 
+/* Chains are taken whole and handed out one by one; quiet_taken is the rest, the turn's own. */
 uint32_t swarm__graph_take_quiet(struct graph *graph) {
     for (;;) { /* ends with the stack: only this thread refills it while calls are quiet */
         uint32_t scope = graph->quiet_taken;
@@ -92,6 +100,7 @@ uint32_t swarm__graph_take_quiet(struct graph *graph) {
             continue; /* got steps again, or is on the stack once more */
         }
         parent = graph->scopes[scope].parent;
+        SWARM_ASSERT(parent != scope);
         if (parent != NONE32) {
             scope_count_out(graph, parent);
         }
@@ -101,6 +110,7 @@ uint32_t swarm__graph_take_quiet(struct graph *graph) {
 
 /* ---- ends */
 
+/* Relaxed: caller[] of a linked step is written by who owns its plan, before the step may run. */
 uint32_t swarm__graph_caller(const struct graph *graph, uint32_t slot) {
     return graph_has(graph, slot, GRAPH_CONTINUES) ? ATOMIC_LOAD(&graph->caller[slot], relaxed)
                                                    : NONE32;
@@ -117,6 +127,8 @@ static uint32_t finish_close(struct graph *graph, uint32_t slot) {
     return swarm__graph_cells_sort(graph, graph_unmarked(head));
 }
 
+/* The state is stored before the list is closed: who finds it closed reads the state (link_older).
+ * A state that was set before wins: CANCELLED and TIMED_OUT are poison as FAILED is. */
 void swarm__graph_finish(struct graph *graph, uint32_t slot, bool poison,
                          struct graph_walk *out_walk) {
     uint32_t kind = graph_kind(graph, slot);
@@ -127,6 +139,7 @@ void swarm__graph_finish(struct graph *graph, uint32_t slot, bool poison,
         state = poison ? SWARM_STEP_FAILED : SWARM_STEP_OK;
     }
     SWARM_ASSERT(poison == (state != SWARM_STEP_OK));
+    SWARM_ASSERT((flags & GRAPH_STAGED) == 0);
     out_walk->graph = graph;
     out_walk->slot = slot;
     out_walk->poison = poison;
@@ -151,6 +164,7 @@ static uint32_t finish_cell(struct graph_walk *walk) {
         return NONE32;
     }
     edge = graph->edge_to[cell];
+    SWARM_ASSERT((edge & GRAPH_SLOT) != walk->slot);
     if (walk->is_static) {
         walk->cell = (edge & GRAPH_LAST) != 0 ? NONE32 : cell + 1;
     } else {
@@ -160,9 +174,12 @@ static uint32_t finish_cell(struct graph_walk *walk) {
     return edge;
 }
 
+/* The walk can stop after each successor and go on later: the caller may have no room in its
+ * log. */
 uint32_t swarm__graph_finish_next(struct graph_walk *walk, uint32_t *out_to) {
     uint32_t edge;
 
+    SWARM_ASSERT(walk->graph != NULL);
     while ((edge = finish_cell(walk)) != NONE32) {
         uint32_t ready;
 
@@ -178,9 +195,12 @@ uint32_t swarm__graph_finish_next(struct graph_walk *walk, uint32_t *out_to) {
     return 0;
 }
 
+/* A look by the turn while the step is open: pushes of other threads come in front of what is
+ * walked and are missed, which is right for what was asked before them. */
 uint32_t swarm__graph_successor(const struct graph *graph, uint32_t slot, uint32_t *cursor) {
     bool is_static = graph_has(graph, slot, GRAPH_STATIC);
     uint32_t cell = *cursor, edge;
+    SWARM_ASSERT(slot < graph->sizes.steps);
 
     if (cell == GRAPH_CLOSED) {
         return NONE32;
@@ -204,13 +224,16 @@ uint32_t swarm__graph_successor(const struct graph *graph, uint32_t slot, uint32
     return edge & (GRAPH_SLOT | GRAPH_DELAYED);
 }
 
+/* For edges that dispatch counts itself: delays that have passed, gates of joins and late edges. */
 bool swarm__graph_count_down(struct graph *graph, uint32_t slot, bool poison, bool *out_poisoned) {
+    SWARM_ASSERT(slot < graph->sizes.steps);
     uint32_t ready = graph_drop(graph, slot, 1, poison);
 
     *out_poisoned = (ready & GRAPH_POISON) != 0;
     return ready != 0;
 }
 
+/* One CAS for the whole list, at the price of a walk to its end. */
 void swarm__graph_cells_free(struct graph *graph, uint32_t head) {
     uint32_t last = head, next;
 
@@ -225,6 +248,7 @@ void swarm__graph_cells_free(struct graph *graph, uint32_t head) {
 
 /* ---- references */
 
+/* One more reference, by who holds one already or has the turn: it cannot be the first. */
 void swarm__graph_ref(struct graph *graph, uint32_t slot) {
     if (!graph_has(graph, slot, GRAPH_STATIC)) {
         /* Relaxed: the caller has a reference, or the turn, so it is above 0. */
@@ -239,7 +263,9 @@ bool swarm__graph_unref(struct graph *graph, uint32_t slot) {
     return !graph_has(graph, slot, GRAPH_STATIC) && graph_drop_ref(graph, slot);
 }
 
+/* The turn's way back to the pool, through its stock: no locked operation a step. */
 void swarm__graph_recycle(struct graph *graph, uint32_t slot) {
+    SWARM_ASSERT(!graph_has(graph, slot, GRAPH_STATIC));
     graph_live_add(graph, UINT64_MAX); /* one less */
     if (graph_slot_clear(graph, slot)) {
         space_drop(&graph->steps, &graph->turn_slots, slot);
@@ -248,6 +274,7 @@ void swarm__graph_recycle(struct graph *graph, uint32_t slot) {
 
 /* Whoever is last recycles the step or, tracked, posts it. */
 void swarm__graph_unpin(struct graph *graph, uint32_t slot) {
+    SWARM_ASSERT(slot < graph->sizes.steps);
     if (graph_has(graph, slot, GRAPH_STATIC) || !graph_drop_ref(graph, slot)) {
         return;
     }
@@ -263,18 +290,24 @@ void swarm__graph_unpin(struct graph *graph, uint32_t slot) {
 
 /* ---- between the turn and the workers */
 
+/* Published by the push's release; then a worker is woken, and then who sleeps outside of park. */
 void swarm__graph_release(struct graph *graph, uint32_t first, uint32_t last) {
     SWARM_ASSERT(first != NONE32);
+    SWARM_ASSERT(last != NONE32);
     stack_push_chain(&graph->overflow, first, last);
     graph_notify(graph);
     graph_signal(graph);
 }
 
+/* A step to the turn. The caller owned it and does not touch it after. */
 void swarm__graph_post(struct graph *graph, uint32_t slot) {
+    SWARM_ASSERT(slot < graph->sizes.steps);
     mailbox_push(&graph->posts, slot);
     graph_signal(graph); /* after the push: mutant LINKLATE */
 }
 
+/* What happened is read off the step itself: a post carries a slot and nothing else. The mailbox's
+ * acquire makes the flags those of the poster, so relaxed loads do. */
 uint32_t swarm__graph_take_posted(struct graph *graph, uint32_t *out_what) {
     uint32_t slot = mailbox_take(&graph->posts);
     uint32_t flags;
@@ -283,6 +316,7 @@ uint32_t swarm__graph_take_posted(struct graph *graph, uint32_t *out_what) {
         return NONE32;
     }
     flags = kind_flags(graph_kind(graph, slot));
+    SWARM_ASSERT((flags & GRAPH_STAGED) == 0);
     if ((flags & GRAPH_STATIC) == 0 && ATOMIC_LOAD(&graph->refs[slot], relaxed) == 0) {
         *out_what = GRAPH_POSTED_UNUSED;
     } else if ((flags & GRAPH_CROSSED) != 0) {
@@ -293,6 +327,8 @@ uint32_t swarm__graph_take_posted(struct graph *graph, uint32_t *out_what) {
     return slot;
 }
 
+/* A hint for who considers sleeping. Relaxed: the poster signals after its push, so a look that
+ * came too early is followed by another. */
 bool swarm__graph_has_posted(const struct graph *graph) {
     return ATOMIC_LOAD(&graph->posts.head, relaxed) != NONE32 || !stack_looks_empty(&graph->quiet);
 }
@@ -303,6 +339,8 @@ void swarm__graph_wake_all(struct graph *graph) {
     }
 }
 
+/* A figure, not a message: two relaxed loads of two moments. While threads work it may be off by
+ * what they have in hand. */
 uint64_t swarm__graph_live(const struct graph *graph) {
     return ATOMIC_LOAD(&graph->live, relaxed) + ATOMIC_LOAD(&graph->live_turn, relaxed);
 }

@@ -24,6 +24,9 @@
 /* Flags that say what became of a step. */
 #define GRAPH_PAST ((uint32_t)(GRAPH_CROSSED | GRAPH_SPOILT | GRAPH_STOPPED))
 
+/* The word link[]: generation above, first successor below. One word, so that a push on the list
+ * compares the generation as well: a recycled step cannot get an edge of its predecessor in the
+ * slot. */
 static inline uint64_t link_word(uint32_t generation, uint32_t first) {
     return (uint64_t)generation << 32 | first;
 }
@@ -38,13 +41,17 @@ static inline uint32_t link_first(uint64_t word) {
 
 /* The generation after this one; 0 would make the null handle. */
 static inline uint32_t generation_after(uint32_t generation) {
+    SWARM_ASSERT(generation != 0);
     return generation != UINT32_MAX ? generation + 1 : 1;
 }
 
+/* Whether a state (SWARM_STEP_...) is an end: the step will not change any more. */
 static inline bool state_is_terminal(uint32_t state) {
     return state >= SWARM_STEP_OK;
 }
 
+/* Relaxed: who reads a step's kind owns the step or came to it by an acquire, of deque, mailbox or
+ * closed list. Reads that depend on nothing else say so and acquire. */
 static inline uint32_t graph_kind(const struct graph *graph, uint32_t slot) {
     return ATOMIC_LOAD(&graph->kind[slot], relaxed);
 }
@@ -53,12 +60,13 @@ static inline bool graph_has(const struct graph *graph, uint32_t slot, uint32_t 
     return (kind_flags(graph_kind(graph, slot)) & flag) != 0;
 }
 
-/* By whoever may touch the step alone. */
 /* One more flag in kind: the turn's, while it looks for deadlocks. The step can't end; its output[]
  * is a link then. */
 #define GRAPH_STUCK 2048u
 
+/* By whoever may touch the step alone: a load and a store, no locked operation. */
 static inline void graph_flag_set(struct graph *graph, uint32_t slot, uint32_t flag) {
+    SWARM_ASSERT(flag != 0 && flag != GRAPH_KEEP); /* KEEP is never stored */
     ATOMIC_STORE(&graph->kind[slot], graph_kind(graph, slot) | flag << 20, relaxed);
 }
 
@@ -87,11 +95,13 @@ static inline uint32_t graph_drop(struct graph *graph, uint32_t slot, uint32_t c
     atomic_u32 *pending = &graph->pending[slot];
     uint32_t before;
 
+    SWARM_ASSERT(slot < graph->sizes.steps);
+    SWARM_ASSERT(count != 0);
     /* The elision: whoever finds exactly what it brings is the last one and need not write. Nobody
-     * can raise the count any more: no edge is added into a step that was linked. (Should late
-     * edges come, an OPEN bit in the word, set at link, must force the subtraction.) Acquire: pairs
-     * with the release of the other predecessors' subtraction below: their outputs are visible to
-     * the step (mutant ELRLX). */
+     * can raise the count any more: no edge is added into a step that was linked. (Late edges lead
+     * into steps that wait behind a gate, which dispatch alone counts; docs/design.md, section 10.)
+     * Acquire: pairs with the release of the other predecessors' subtraction below: their outputs
+     * are visible to the step (mutant ELRLX). */
     before = ATOMIC_LOAD(pending, acquire);
     if ((before & GRAPH_COUNT) != count) {
         if (poison) {

@@ -31,11 +31,18 @@
 
 /* ---- publishing */
 
+/* The word for a part of a row; see worker.h. A cell needs 31 bits and so does a count of cells, so
+ * the three fields and the mark fill 64 exactly. */
 static uint64_t row_item(uint32_t first, uint32_t count, bool poison) {
     SWARM_ASSERT(first < ITEM_POISON);
+    SWARM_ASSERT(count != 0 && count <= INT32_MAX);
     return ITEM_ROW | (uint64_t)count << 32 | (poison ? ITEM_POISON : 0) | first;
 }
 
+/* Puts an item where thieves find it, and wakes one if this deque was empty: while it is not, a
+ * waker is on its way or everybody is busy, and wakes go round from thief to thief (worker_steal).
+ * A step that finds no room goes to the overflow, which never refuses; a part of a row has no link
+ * to go by, and its owner walks it himself. */
 static inline bool worker_push(struct worker *worker, uint64_t item) {
     struct graph *graph = worker->graph;
     bool tell = graph->parks && deque_looks_empty(&worker->deque);
@@ -53,9 +60,12 @@ static inline bool worker_push(struct worker *worker, uint64_t item) {
     return true;
 }
 
+/* Always wakes: a copy of a range is worth a thief of its own, whatever else lies in the deque. */
 bool swarm__worker_offer(struct worker *worker, uint32_t slot) {
-    bool pushed = deque_push(&worker->deque, slot);
+    bool pushed;
 
+    SWARM_ASSERT(graph_has(worker->graph, slot, GRAPH_RANGE));
+    pushed = deque_push(&worker->deque, slot);
     if (pushed) {
         graph_notify(worker->graph);
     }
@@ -66,6 +76,8 @@ bool swarm__worker_offer(struct worker *worker, uint32_t slot) {
  * worker runs next. Returns what to run next. */
 static inline uint32_t worker_ready(struct worker *worker, uint32_t slot, uint32_t ready,
                                     uint32_t hand) {
+    SWARM_ASSERT(ready != 0);
+    SWARM_ASSERT(slot != hand);
     if ((ready & GRAPH_TURN) != 0) {
         swarm__graph_post(worker->graph, slot);
         return hand;
@@ -77,7 +89,8 @@ static inline uint32_t worker_ready(struct worker *worker, uint32_t slot, uint32
     return hand;
 }
 
-/* One successor of a static step. */
+/* One successor less to tell. What it was waiting for has been written before: graph_drop releases
+ * it. Returns what to run next. */
 static inline uint32_t worker_count_down(struct worker *worker, uint32_t edge, bool poison,
                                          uint32_t hand) {
     uint32_t to = edge & GRAPH_SLOT;
@@ -86,7 +99,7 @@ static inline uint32_t worker_count_down(struct worker *worker, uint32_t edge, b
     return ready != 0 ? worker_ready(worker, to, ready, hand) : hand;
 }
 
-/* Counts down a short row. */
+/* Counts down a short row: its end is marked in its last cell, so that no length is loaded. */
 static inline uint32_t worker_row(struct worker *worker, uint32_t first, bool poison) {
     const uint32_t *edge_to = worker->graph->edge_to;
     uint32_t cell = first, hand = NONE32, edge;
@@ -104,6 +117,7 @@ static uint32_t worker_part(struct worker *worker, uint32_t first, uint32_t coun
     const uint32_t *edge_to = worker->graph->edge_to;
     uint32_t hand;
 
+    SWARM_ASSERT(count != 0);
     while (count > GRAPH_ROW_MAX) {
         uint32_t half = count / 2;
 
@@ -123,7 +137,7 @@ static uint32_t worker_part(struct worker *worker, uint32_t first, uint32_t coun
 
 /* ---- counts */
 
-/* Gives back the slots and cells of what ended. */
+/* Gives back what ended. Relaxed: `live` is a figure; the pool's push is what hands a slot on. */
 static void worker_flush_freed(struct worker *worker) {
     if (worker->freed != 0) {
         (void)ATOMIC_SUB(&worker->graph->live, worker->freed, relaxed);
@@ -133,11 +147,14 @@ static void worker_flush_freed(struct worker *worker) {
     space_return(&worker->graph->edges, &worker->cells);
 }
 
+/* Subtracts what has ended here from the scope. After it the scope may be empty and another run's,
+ * so nothing of it is touched but by index, to say that it is empty. */
 void swarm__worker_flush(struct worker *worker) {
     struct scope *scope = &worker->graph->scopes[worker->scope];
     uint64_t ended = worker->ended, ok = ended - worker->skipped - worker->stopped, before;
 
     worker->span_count = 0;
+    SWARM_ASSERT(worker->skipped + worker->stopped <= ended);
     worker_flush_freed(worker);
     if (ended == 0) {
         return;
@@ -163,6 +180,7 @@ static void worker_enter(struct worker *worker, uint32_t slot) {
     struct graph *graph = worker->graph;
     uint32_t scope = graph->scope[slot];
 
+    SWARM_ASSERT(scope < graph->sizes.runs + graph->sizes.scopes);
     if (worker->scope != scope) {
         swarm__worker_flush(worker);
         worker->scope = scope;
@@ -174,7 +192,8 @@ static void worker_enter(struct worker *worker, uint32_t slot) {
     }
 }
 
-/* Whether the scope at hand is cancelled. */
+/* Whether the scope at hand is cancelled. Relaxed: see graph_scope_cancelled. The own scope's word
+ * is looked at first and through a pointer at hand: this is asked for every step. */
 static inline bool worker_cancelled(const struct worker *worker) {
     return ATOMIC_LOAD(&worker->scope_at->cancelled, relaxed) != 0 ||
            (worker->scope_at->parent != NONE32 &&
@@ -183,6 +202,8 @@ static inline bool worker_cancelled(const struct worker *worker) {
 
 /* ---- ends */
 
+/* Makes the frame what worker_frame expects. What a call leaves behind is cleared by who looked at
+ * it, and not before each call: most calls leave nothing. */
 static inline void worker_frame_clear(struct worker *worker) {
     struct call_frame *frame = &worker->frame;
 
@@ -194,11 +215,14 @@ static inline void worker_frame_clear(struct worker *worker) {
     frame->call.outcome = SWARM_OUTCOME_OK;
 }
 
-/* Hands a call step that ran to the turn. */
+/* Hands a call step that ran to the turn. The flag comes before the post, which releases it: the
+ * turn must not take a step that ran for one that is ready. Then the step is the turn's. */
 static void worker_cross(struct worker *worker, uint32_t slot, swarm_outcome outcome,
                          uint64_t value) {
     struct graph *graph = worker->graph;
 
+    SWARM_ASSERT(!graph_has(graph, slot, GRAPH_CROSSED));
+    SWARM_ASSERT(!graph_has(graph, slot, GRAPH_AGENT));
     if (worker->frame.plan != NULL) {
         swarm__graph_plan_trim((struct graph_plan *)(void *)worker->frame.plan);
     }
@@ -208,6 +232,7 @@ static void worker_cross(struct worker *worker, uint32_t slot, swarm_outcome out
     swarm__graph_post(graph, slot);
 }
 
+/* A row is fixed: nothing to close. Relaxed: link was written before the run started. */
 static inline uint32_t worker_end_static(struct worker *worker, uint32_t slot, bool poison) {
     struct graph *graph = worker->graph;
     uint32_t first = link_first(ATOMIC_LOAD(&graph->link[slot], relaxed));
@@ -222,11 +247,13 @@ static inline uint32_t worker_end_static(struct worker *worker, uint32_t slot, b
     return worker_part(worker, first, ATOMIC_LOAD(&graph->edge_next[first], relaxed), poison);
 }
 
-/* The list has edges with a delay: the turn walks it, and ends the step. */
+/* The list has edges with a delay: the turn walks it, and ends the step. argument[] is free once
+ * the function has been called, and carries the list's head across. */
 static void worker_leave_list(struct worker *worker, uint32_t slot, uint32_t first) {
     struct call_frame *frame = &worker->frame;
     uint64_t value = worker->graph->output[slot];
 
+    SWARM_ASSERT(graph_is_marked(first));
     worker->graph->argument[slot] = first;
     if (frame->slot != slot) { /* a caller that ends with its continuation */
         frame->slot = slot;
@@ -245,6 +272,7 @@ static inline uint32_t worker_list(struct worker *worker, uint32_t cell, bool po
         uint32_t next = ATOMIC_LOAD(&graph->edge_next[cell], relaxed);
         uint32_t edge = graph->edge_to[cell];
 
+        SWARM_ASSERT((edge & (GRAPH_DELAYED | GRAPH_OLDER)) == 0 || poison);
         space_drop(&graph->edges, &worker->cells, cell);
         hand = worker_count_down(worker, edge, poison, hand);
         cell = next;
@@ -283,6 +311,8 @@ static inline bool worker_end_alone(struct worker *worker, uint32_t slot, bool p
     return true;
 }
 
+/* Most steps are referred to by nobody but their life, and end without an exchange of their list;
+ * the others close it, so that whoever comes later finds it closed. */
 static uint32_t worker_end_growing(struct worker *worker, uint32_t slot, bool poison) {
     struct graph *graph = worker->graph;
     uint32_t first, hand;
@@ -328,6 +358,7 @@ static inline void worker_frame(struct worker *worker, uint32_t slot, uint64_t a
     uint64_t word = ATOMIC_LOAD(&worker->graph->link[slot], relaxed);
 
     SWARM_ASSERT(frame->plan == NULL && !frame->has_result && frame->broken == SWARM_OK);
+    SWARM_ASSERT(link_generation(word) != 0);
     frame->call.step.id = link_word(link_generation(word), slot);
     frame->call.argument = argument;
     frame->slot = slot;
@@ -337,10 +368,14 @@ void swarm__worker_frame(struct worker *worker, uint32_t slot, uint64_t argument
     worker_frame(worker, slot, argument);
 }
 
+/* The call itself: foreign code, which may take long, add a plan, or ask to be let go. Nothing of
+ * the graph is half changed while it runs. */
 static inline swarm_outcome worker_invoke(struct worker *worker, uint32_t index,
                                           uint64_t *out_value) {
     const struct graph_function *function = &worker->graph->functions[index];
 
+    SWARM_ASSERT(index < worker->graph->sizes.functions);
+    SWARM_ASSERT(function->function != NULL);
     *out_value = 0;
     return function->function(function->context, &worker->frame.call, out_value);
 }
@@ -367,6 +402,7 @@ static struct graph_plan *frame_plan(const struct call_frame *frame) {
 static void worker_plan_done(struct worker *worker) {
     struct swarm_plan *plan = worker->frame.plan;
 
+    SWARM_ASSERT(plan != NULL);
     worker->frame.plan = NULL;
     worker->graph->hooks.plan_done(worker->graph->hooks.context, plan);
 }
@@ -396,6 +432,7 @@ static struct graph_plan *worker_link(struct worker *worker, swarm_outcome *outc
         return NULL;
     }
     SWARM_ASSERT(plan->caller == worker->frame.slot);
+    SWARM_ASSERT(*outcome == SWARM_OUTCOME_OK);
     if (swarm__graph_plan_check(plan) != SWARM_OK) {
         worker->frame.error = plan->error;
         swarm__graph_plan_undo(plan);
@@ -403,6 +440,7 @@ static struct graph_plan *worker_link(struct worker *worker, swarm_outcome *outc
         *outcome = SWARM_OUTCOME_GARBAGE;
         return NULL;
     }
+    /* Relaxed: read with the scope's other counts, when it is empty. */
     (void)ATOMIC_ADD(&worker->graph->scopes[plan->scope].added, plan->count, relaxed);
     swarm__graph_plan_link(plan, SWARM_NEVER);
     return plan;
@@ -434,11 +472,16 @@ static uint32_t worker_end_chain(struct worker *worker, uint32_t slot, uint32_t 
         return hand;
     }
     SWARM_ASSERT(hand == NONE32);
+    SWARM_ASSERT(caller != slot);
+    SWARM_ASSERT(!graph_has(graph, caller, GRAPH_TRACKED));
     worker_enter(worker, caller); /* its plan may have got a scope of its own */
     graph->output[caller] = value;
     return worker_end(worker, caller, graph_kind(graph, caller), SWARM_STEP_OK);
 }
 
+/* The one place where the end of a plain step is decided. Three ways out: the turn takes it over
+ * (it failed, brought tracked steps, or continues a tracked step); it waits for its continuation;
+ * or it ends here. The order is judge, link, end, start. */
 uint32_t swarm__worker_settle(struct worker *worker, uint32_t slot, swarm_outcome outcome,
                               uint64_t value) {
     struct graph *graph = worker->graph;
@@ -473,6 +516,7 @@ static void worker_run_tracked(struct worker *worker, uint32_t slot) {
     uint64_t value;
     swarm_outcome outcome;
 
+    SWARM_ASSERT(!graph_has(graph, slot, GRAPH_AGENT | GRAPH_CROSSED));
     worker_frame(worker, slot, graph->argument[slot]);
     if (graph_has(graph, slot, GRAPH_TRACKED)) {
         graph->hooks.enter(graph->hooks.context, &worker->frame);
@@ -481,9 +525,11 @@ static void worker_run_tracked(struct worker *worker, uint32_t slot) {
     worker_cross(worker, slot, worker_judge(worker, outcome), value);
 }
 
+/* Plain steps are skipped or stopped here and only counted; why, the run's report says. */
 uint32_t swarm__worker_stop(struct worker *worker, uint32_t slot, bool cancelled) {
     uint32_t kind = graph_kind(worker->graph, slot) & ~((uint32_t)GRAPH_SPOILT << 20);
 
+    SWARM_ASSERT(cancelled || graph_has(worker->graph, slot, GRAPH_SPOILT));
     if ((kind_flags(kind) & (GRAPH_TRACKED | GRAPH_CONTINUES)) != 0) {
         swarm__graph_post(worker->graph, slot); /* the turn ends it, and whom it continues */
         return NONE32;
@@ -496,6 +542,7 @@ uint32_t swarm__worker_stop(struct worker *worker, uint32_t slot, bool cancelled
     return worker_end(worker, slot, kind, cancelled ? SWARM_STEP_CANCELLED : SWARM_STEP_SKIPPED);
 }
 
+/* Everything but the plain step that just runs: out of line, the common path stays short. */
 static uint32_t worker_run_special(struct worker *worker, uint32_t slot) {
     struct graph *graph = worker->graph;
     bool cancelled = graph_step_cancelled(graph, slot);
@@ -519,7 +566,8 @@ static uint32_t worker_run_special(struct worker *worker, uint32_t slot) {
     return swarm__worker_settle(worker, slot, outcome, value);
 }
 
-/* Runs one step and returns what to run next. */
+/* Runs one step and returns what to run next. The span test is one subtraction and one comparison
+ * for steps of a static run, the most common: no look at scope[]. */
 static inline uint32_t worker_run(struct worker *worker, uint32_t slot) {
     struct graph *graph = worker->graph;
     uint32_t kind = graph_kind(graph, slot);
@@ -583,6 +631,7 @@ static uint32_t worker_overflow(struct worker *worker) {
         return NONE32;
     }
     room = room < OVERFLOW_TAKEN ? room : OVERFLOW_TAKEN;
+    SWARM_ASSERT(room <= OVERFLOW_TAKEN);
     for (next = stack_next(&graph->overflow, hand); next != NONE32 && count < room; count++) {
         slots[count] = next;
         next = stack_next(&graph->overflow, next);
@@ -600,6 +649,8 @@ static uint32_t worker_overflow(struct worker *worker) {
 /* A number below `bound`. Marsaglia, "Xorshift RNGs", Journal of Statistical Software 8(14), 2003.
  */
 static uint32_t worker_random(struct worker *worker, uint32_t bound) {
+    SWARM_ASSERT(bound != 0);
+    SWARM_ASSERT(worker->random != 0); /* 0 is the one state that xorshift never leaves */
     uint64_t x = worker->random;
 
     x ^= x << 13;
@@ -609,11 +660,14 @@ static uint32_t worker_random(struct worker *worker, uint32_t bound) {
     return (uint32_t)(((x >> 32) * bound) >> 32);
 }
 
+/* Two rounds over all other workers, from a random one on, so that thieves do not queue at the same
+ * victim. A lost race counts as nothing found: the second round looks again. */
 static bool worker_steal(struct worker *worker, uint64_t *out_item) {
     struct graph *graph = worker->graph;
     uint32_t workers = graph->sizes.workers;
     uint32_t victim = worker_random(worker, workers);
 
+    SWARM_ASSERT(victim < workers);
     for (uint32_t left = 2 * workers; left != 0; left--) {
         struct deque *deque = &graph->workers[victim].deque;
 
@@ -656,6 +710,8 @@ static uint32_t worker_find(struct worker *worker) {
 
 /* ---- in and out */
 
+/* One visit of a worker: in, run, out. An index must be used by one thread at a time, which is the
+ * caller's promise; a visit from inside a visit is refused. */
 uint32_t swarm__graph_work(struct graph *graph, uint32_t index, uint32_t max) {
     struct worker *worker;
     uint32_t hand = NONE32;
@@ -665,6 +721,7 @@ uint32_t swarm__graph_work(struct graph *graph, uint32_t index, uint32_t max) {
     }
     worker = &graph->workers[index];
     worker->inside = true;
+    /* Relaxed: the fence behind it orders it before every look for work. */
     (void)ATOMIC_ADD(&graph->active, (UINT64_C(1) << 32) + 1, relaxed);
     ATOMIC_FENCE(seq_cst); /* F1 above (mutant QUIETIN) */
     worker->ran = 0;
@@ -679,6 +736,7 @@ uint32_t swarm__graph_work(struct graph *graph, uint32_t index, uint32_t max) {
         (void)worker_push(worker, hand);
     }
     swarm__worker_flush(worker);
+    SWARM_ASSERT(worker->ended == 0);
     worker->inside = false;
     /* Release: all that was pushed and written, to the turn's acquire in graph_quiet (mutant
      * QUIETRLX). */
@@ -686,6 +744,8 @@ uint32_t swarm__graph_work(struct graph *graph, uint32_t index, uint32_t max) {
     return worker->ran;
 }
 
+/* Looks at every queue. Hints, made exact by the fence in front of it: park_prepare's, or F2's
+ * argument above. */
 static bool worker_sees_work(const struct graph *graph) {
     bool seen = !stack_looks_empty(&graph->overflow);
 
@@ -695,7 +755,9 @@ static bool worker_sees_work(const struct graph *graph) {
     return seen;
 }
 
+/* By the turn, which alone can release steps: what is quiet stays so until it says otherwise. */
 bool swarm__graph_quiet(struct graph *graph) {
+    /* Acquire: pairs with the release subtraction by which each worker left (mutant QUIETRLX). */
     uint64_t before = ATOMIC_LOAD(&graph->active, acquire);
 
     if ((uint32_t)before != 0 || worker_sees_work(graph)) {
@@ -710,6 +772,8 @@ static bool worker_is_wanted(const struct graph *graph) {
            (graph->hooks.wanted != NULL && graph->hooks.wanted(graph->hooks.context));
 }
 
+/* Spins a little first, since a wake costs two system calls; then prepare, look again, commit
+ * (park.h). It may return without cause: callers look for work in a loop. */
 void swarm__graph_park(struct graph *graph, uint64_t timeout_ns) {
     uint32_t ticket;
 

@@ -19,9 +19,12 @@
 #define ITEM_ROW (UINT64_C(1) << 63)
 #define ITEM_POISON (UINT64_C(1) << 31)
 
+/* One worker index. A line apart from the next, for the counts change with every step. */
 struct worker {
+    /* Items that wait: this worker pushes and takes, all others steal. */
     struct deque deque;
     struct graph *graph;
+    /* Of the call that runs, or clear: plan, result and `broken` are null between calls. */
     struct call_frame frame;
     uint64_t random;  /* state of the generator that chooses victims */
     uint64_t ended;   /* steps of `scope` that ended here and are still in its open count */
@@ -41,6 +44,7 @@ struct worker {
 
 /* Itself or an ancestor; at most depth_max of them. */
 static inline bool graph_scope_cancelled(const struct graph *graph, uint32_t scope) {
+    SWARM_ASSERT(scope != NONE32);
     do {
         /* Relaxed: a cancel is a wish of the turn; what was ready before may just have begun. */
         if (ATOMIC_LOAD(&graph->scopes[scope].cancelled, relaxed) != 0) {
@@ -68,6 +72,7 @@ static inline void graph_notify(struct graph *graph) {
  * closed before. Release: state and output, to who finds it closed; acquire: the cells that were
  * pushed. Pairs with the CAS and loads of link_older (mutants CLOSE, CLOSERLX). */
 static inline uint32_t graph_close(struct graph *graph, uint32_t slot) {
+    SWARM_ASSERT(!graph_has(graph, slot, GRAPH_STATIC)); /* rows have no word to close */
     uint32_t generation = link_generation(ATOMIC_LOAD(&graph->link[slot], relaxed));
 
     return link_first(
