@@ -22,6 +22,7 @@
 #include "dispatch/skill.c"
 
 #include "record/chrome.c"
+#include "record/crew.c"
 #include "record/dot.c"
 #include "record/event.c"
 #include "record/html.c"

@@ -1,6 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * event.c - reading a log. Works on any bytes: every length is checked before it is used.
+ * event.c - reading a log: swarm_event_next, one event a call.
+ *
+ * The reader has no state but the cursor, which the caller may copy, keep or make from nothing. It
+ * works on any bytes: every length is checked before it is used, and the answer tells the three
+ * ends apart: MISSING is a clean end, AGAIN a frame that is cut (more may come), CORRUPT anything
+ * that no writer wrote. Fields and kinds that it does not know are skipped by their lengths.
+ *
+ * Invariant: offset <= end <= size in a cursor that is given back, and an error leaves it alone.
+ * Cost: O(bytes); a frame's checksum is computed once, when it is entered.
+ * Threads: pure.
  */
 #include <string.h>
 
@@ -20,6 +29,7 @@ static const unsigned char *get_varint(const unsigned char *at, const unsigned c
                                        uint64_t *out_value) {
     uint64_t value = 0;
 
+    SWARM_ASSERT(at <= end);
     for (uint32_t shift = 0; shift < 64 && at < end; shift += 7) {
         uint64_t digit = *at & 0x7fu;
 
@@ -35,11 +45,13 @@ static const unsigned char *get_varint(const unsigned char *at, const unsigned c
     return NULL;
 }
 
-/* Enters the frame at cursor->offset. */
+/* Enters the frame at cursor->offset. The magic is looked at first, as far as there are bytes:
+ * three wrong bytes at the end of a file are no frame that is cut. */
 static swarm_status frame_enter(const unsigned char *bytes, size_t size, swarm_log_cursor *cursor) {
     uint64_t left = size - cursor->offset, length;
     const unsigned char *at;
 
+    SWARM_ASSERT(cursor->offset <= size);
     if (left == 0) {
         return SWARM_E_MISSING; /* `bytes` may be null */
     }
@@ -70,9 +82,11 @@ static swarm_status frame_enter(const unsigned char *bytes, size_t size, swarm_l
     return SWARM_OK;
 }
 
+/* Head and fields of one event. What stands behind the eighth field is of a later version. */
 static bool event_decode(const unsigned char *at, const unsigned char *end, swarm_event *event) {
     uint64_t kind, step;
 
+    SWARM_ASSERT(at <= end);
     at = get_varint(at, end, &kind);
     at = at == NULL || kind > UINT32_MAX ? NULL : get_varint(at, end, &event->run);
     at = at == NULL ? NULL : get_varint(at, end, &step);

@@ -9,6 +9,7 @@
 
 /* An eighth of the ring: a reader that lags holds the writer up late, and frames stay small. */
 static uint32_t frame_capacity(uint64_t bytes) {
+    SWARM_ASSERT(bytes != SWARM_NEVER);
     return bytes / 8 < FRAME_MAX ? (uint32_t)(bytes / 8) : FRAME_MAX;
 }
 
@@ -20,7 +21,9 @@ void swarm__log_layout(struct log *log, struct arena *arena, uint64_t bytes) {
     }
 }
 
+/* An empty log. Numbers begin at 1, so that 0 can say "no frame" in whoever waits for one. */
 void swarm__log_start(struct log *log, uint64_t bytes) {
+    SWARM_ASSERT(!log->enabled || log->ring.bytes != NULL);
     if (log->enabled) {
         ring_init(&log->ring, log->ring.bytes, (size_t)bytes);
         log->capacity = frame_capacity(bytes);
@@ -41,6 +44,7 @@ void swarm__log_start(struct log *log, uint64_t bytes) {
     hash128_init(&log->hash, SWARM_TRACE_VERSION);
 }
 
+/* Little-endian by hand: the same bytes on every machine. */
 static void put32(unsigned char *at, uint32_t value) {
     for (uint32_t i = 0; i < 4; i++) {
         at[i] = (unsigned char)(value >> (8 * i));
@@ -52,6 +56,8 @@ static void put64(unsigned char *at, uint64_t value) {
     put32(at + 4, (uint32_t)(value >> 32));
 }
 
+/* Hashes what the stream's run has in the open frame and was not hashed. Put off until another run
+ * writes or the frame closes: the hash is fast over many bytes at once, and slow over ten. */
 void swarm__log_flush(struct log *log) {
     struct log_stream *stream = log->stream;
     unsigned char now[8];
@@ -69,6 +75,8 @@ void swarm__log_flush(struct log *log) {
     log->hashed = log->used;
 }
 
+/* Seals the open frame and moves it into the ring; what was not sealed nobody can read. The copy
+ * costs less than it spares: hash and checksum run over memory that is warm and in one piece. */
 bool swarm__log_close(struct log *log) {
     unsigned char *record;
 
@@ -94,6 +102,7 @@ bool swarm__log_close(struct log *log) {
     put32(log->frame + 4, log->crc_quick ? crc32c_quick(0, log->frame + 8, log->used - 8)
                                          : crc32c(0, log->frame + 8, log->used - 8));
     memcpy(record, log->frame, log->used);
+    SWARM_ASSERT(log->used <= log->capacity);
     ring_commit(&log->ring, log->used);
     hash128_add(&log->hash, log->frame, log->used);
     log->pending += log->used;
@@ -102,6 +111,8 @@ bool swarm__log_close(struct log *log) {
     return true;
 }
 
+/* Asked before anything is decided: a full ring stops the round between two operations, and never
+ * inside of one. Then writing cannot fail. */
 bool swarm__log_reserve(struct log *log, uint64_t now_ns, uint32_t events) {
     if (!log->enabled || log->replaying) {
         return true;
@@ -123,6 +134,8 @@ bool swarm__log_reserve(struct log *log, uint64_t now_ns, uint32_t events) {
     return true;
 }
 
+/* For a plan, whose events may fill many frames, but must not be written in part. The frames must
+ * lie whole on either side of the ring's wrap, hence the two quotients and no sum of bytes. */
 bool swarm__log_reserve_bytes(struct log *log, uint64_t now_ns, uint64_t bytes, bool *out_never) {
     uint64_t frame = log->capacity, payload, frames, room;
 
@@ -131,6 +144,7 @@ bool swarm__log_reserve_bytes(struct log *log, uint64_t now_ns, uint64_t bytes, 
         return true;
     }
     payload = frame - LOG_HEADER - LOG_EVENT_MAX; /* the last event may not fit */
+    SWARM_ASSERT(payload != 0 && payload < frame);
     frames = bytes / payload + 1;
     if (frames > log->ring.capacity / (frame + RING_HEAD)) {
         *out_never = true;
@@ -144,6 +158,7 @@ bool swarm__log_reserve_bytes(struct log *log, uint64_t now_ns, uint64_t bytes, 
     return frames <= room && swarm__log_reserve(log, now_ns, 1);
 }
 
+/* LEB128: seven bits a byte, lowest first, the top bit says that more follow. Ten bytes at most. */
 static unsigned char *put_varint(unsigned char *at, uint64_t value) {
     while (value >= 0x80) {
         *at++ = (unsigned char)(value | 0x80);
@@ -153,11 +168,13 @@ static unsigned char *put_varint(unsigned char *at, uint64_t value) {
     return at;
 }
 
+/* How many bytes put_varint takes. */
 static uint32_t varint_size(uint64_t value) {
     uint32_t size = 1;
 
     for (; value >= 0x80; value >>= 7) {
         size++;
+        SWARM_ASSERT(size <= 10);
     }
     return size;
 }
@@ -196,6 +213,7 @@ static unsigned char *put_event(unsigned char *at, const struct log_head *head,
     for (uint32_t i = 0; i < count; i++) {
         at = put_varint(at, fields[i]);
     }
+    SWARM_ASSERT(at - start <= (ptrdiff_t)LOG_EVENT_MAX);
     start[0] = (unsigned char)(at - start - 1); /* below 128: a varint of one byte */
     return at;
 }
@@ -206,6 +224,7 @@ static void expect_event(struct log *log, struct log_stream *stream, const struc
     unsigned char event[LOG_EVENT_MAX], now[8];
     size_t size = (size_t)(put_event(event, head, fields) - event);
 
+    SWARM_ASSERT(log->replaying);
     if (log->differs || (size_t)(log->expect_end - log->expect) < size ||
         memcmp(log->expect, event, size) != 0) {
         log->differs = true;
@@ -224,6 +243,7 @@ static void expect_event(struct log *log, struct log_stream *stream, const struc
     hash128_add(&stream->hash, event, size);
 }
 
+/* Cannot fail: room was reserved. O(bytes of the event); hash and checksum come with the frame. */
 void swarm__log_event(struct log *log, struct log_stream *stream, const struct log_head *head,
                       const uint64_t *fields) {
     SWARM_ASSERT(log->enabled);
@@ -248,10 +268,12 @@ void swarm__log_event(struct log *log, struct log_stream *stream, const struct l
     SWARM_ASSERT(log->used <= log->capacity);
 }
 
+/* As many whole frames as fit. When not even the first does, *out_needed says how much it takes. */
 size_t swarm__log_read(struct log *log, void *buffer, size_t size, size_t *out_needed) {
     unsigned char *at = buffer;
     size_t total = 0, next;
 
+    SWARM_ASSERT(buffer != NULL || size == 0);
     if (!log->enabled) {
         return 0;
     }
@@ -278,6 +300,7 @@ size_t swarm__log_peek(const struct log *log, const void **out_bytes) {
     return size;
 }
 
+/* What was peeked at counts as read. The bytes are the ring's again. */
 void swarm__log_skip(struct log *log, size_t size) {
     SWARM_ASSERT(size == ring_next_size(&log->ring));
     SWARM_ASSERT(log->read + 1 < log->number);
@@ -286,7 +309,10 @@ void swarm__log_skip(struct log *log, size_t size) {
     log->read++;
 }
 
+/* Everything that was read is safe: STARTs behind it may be handed out. All of it at once, since
+ * frames are read in order and a writer that failed reads no more. */
 void swarm__log_acknowledge(struct log *log) {
+    SWARM_ASSERT(log->taken <= log->pending);
     SWARM_ASSERT(log->safe <= log->read);
     log->safe = log->read;
     log->pending -= log->taken;

@@ -45,7 +45,11 @@ struct log_head {
     uint32_t count; /* fields */
 };
 
+/* One for a swarm. All of it is the turn's; reading and acknowledging are the owner's calls, which
+ * have the turn. Invariants: safe <= read < number; taken <= pending; hashed <= used <=
+ * capacity. */
 struct log {
+    /* Closed frames on their way out, a record each. */
     struct ring ring;
     struct log_stream *stream; /* whose events since `hashed` are not in its hash yet, or null */
     uint32_t hashed;           /* offset in the open frame */
@@ -56,9 +60,11 @@ struct log {
     uint64_t number;           /* of the open frame, or of the next one */
     uint64_t read;             /* the last frame that was read out */
     uint64_t safe;             /* the last frame that was acknowledged */
+    /* Written or compared so far. */
     uint64_t events;
     uint64_t pending; /* bytes in closed frames that are not acknowledged */
     uint64_t taken;   /* of these, bytes that were read out */
+    /* Over all closed frames: what swarm_stats gives as the hash of the log. */
     struct hash128 hash;
     const unsigned char *expect, *expect_end; /* of a log that is being replayed: what comes next */
     bool enabled;

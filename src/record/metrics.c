@@ -8,6 +8,8 @@
  */
 #include "trace.h"
 
+/* Sums stop at the end of their range: a log may claim any number, and a sum that came round would
+ * be a small lie instead of a visible one. */
 static void add(uint64_t *sum, uint64_t value) {
     *sum = saturating_add64(*sum, value);
 }
@@ -35,6 +37,8 @@ static uint64_t *waste_of(swarm_metrics *m, const struct trace_step *step,
     return step->used ? NULL : &m->waste_unread_ns;
 }
 
+/* Adds an attempt to the run's sums and its agent's. What it did after it was given up, until its
+ * agent was free, is late, whatever became of the rest. */
 static void measure_attempt(swarm_trace *trace, const struct trace_attempt *attempt) {
     swarm_metrics *m = &trace->metrics;
     const struct trace_step *step = &trace->steps[attempt->step];
@@ -42,6 +46,8 @@ static void measure_attempt(swarm_trace *trace, const struct trace_attempt *atte
     uint64_t ran = attempt->end_ns - attempt->start_ns;
     uint64_t *waste = waste_of(m, step, attempt);
 
+    SWARM_ASSERT(attempt->end_ns >= attempt->start_ns);
+    SWARM_ASSERT(attempt->freed_ns >= attempt->end_ns);
     if (waste != NULL) {
         add(waste, ran);
         usage_sum(&m->waste, &attempt->usage);
@@ -62,9 +68,12 @@ static void measure_attempt(swarm_trace *trace, const struct trace_attempt *atte
 
 /* Nearest rank: the smallest wait that `percent` of all do not exceed. */
 static uint64_t percentile(const uint64_t *sorted, uint32_t count, uint64_t percent) {
+    SWARM_ASSERT(percent <= 100);
     return count == 0 ? 0 : sorted[(count * percent + 99) / 100 - 1];
 }
 
+/* Waits and ends, sorted, and from those how many attempts ran at once at most: a sweep over starts
+ * and ends. An end and a start at one time do not overlap. */
 static void measure_waits(swarm_trace *trace) {
     uint32_t count = trace->attempt_count, running = 0, over = 0;
 
@@ -89,6 +98,7 @@ static void measure_waits(swarm_trace *trace) {
 
 /* ---- steps */
 
+/* Work is the sum of all weights, span the longest path: no number of agents is faster. */
 static void measure_steps(swarm_trace *trace) {
     swarm_metrics *m = &trace->metrics;
 
@@ -141,6 +151,7 @@ static uint64_t stage_most(const swarm_trace *trace, const struct trace_plan *pl
     bool led = ends_led(trace);
     uint64_t most = 0;
 
+    SWARM_ASSERT(plan->step_first + plan->step_count <= trace->step_count);
     for (uint32_t pass = 0; pass < 2; pass++) {
         for (uint32_t v = plan->step_first; v < plan->step_first + plan->step_count; v++) {
             const struct trace_step *step = &trace->steps[v];
@@ -156,6 +167,7 @@ static uint64_t stage_most(const swarm_trace *trace, const struct trace_plan *pl
     return most;
 }
 
+/* Critical steps by stages: what a fleet would have needed if each plan were a barrier. */
 static uint64_t count_staged(const swarm_trace *trace) {
     uint32_t *steps = trace->scratch;
     uint64_t sum = 0;
@@ -184,6 +196,7 @@ static uint64_t collapse_ppm(const swarm_metrics *m, uint64_t most) {
     uint64_t width = m->span_ns == 0 ? 0 : m->work_ns / m->span_ns, part, whole;
 
     width = width < m->agents ? width : m->agents;
+    SWARM_ASSERT(width <= m->agents);
     if (width < 2 || !checked_mul64(most, width, &part) ||
         !checked_mul64(m->work_ns, width - 1, &whole) || part <= m->work_ns) {
         return 0;
@@ -191,6 +204,8 @@ static uint64_t collapse_ppm(const swarm_metrics *m, uint64_t most) {
     return trace_ppm(part - m->work_ns, whole);
 }
 
+/* Agents that joined count, whether they worked or not: idle ones are what utilisation is about. A
+ * log without SETUP knows only those that worked. */
 static void measure_ratios(swarm_trace *trace) {
     swarm_metrics *m = &trace->metrics;
     uint64_t most = 0;
@@ -218,9 +233,11 @@ static void measure_ratios(swarm_trace *trace) {
     m->finish_ppm = trace_ppm(m->ok, m->steps);
 }
 
+/* Ratios come after the sums that they divide. */
 void swarm__trace_measure(swarm_trace *trace) {
     swarm_metrics *m = &trace->metrics;
 
+    SWARM_ASSERT(trace->end_ns >= trace->start_ns);
     m->makespan_ns = trace->end_ns - trace->start_ns;
     m->plans = trace->plan_count;
     m->attempts = trace->attempt_count;
@@ -261,6 +278,7 @@ swarm_status swarm_trace_agent(const swarm_trace *trace, uint32_t index,
     return SWARM_OK;
 }
 
+/* Adds up the agents of one profile. */
 static void profile_add(swarm_agent_metrics *sum, const swarm_agent_metrics *agent) {
     sum->agents++;
     sum->attempts += agent->attempts;

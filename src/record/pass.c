@@ -22,6 +22,7 @@ struct big {
 static void big_multiply(struct big *n, uint32_t factor) {
     uint64_t carry = 0;
 
+    SWARM_ASSERT(n->count != 0);
     for (uint32_t i = 0; i < n->count; i++) {
         carry += (uint64_t)n->limb[i] * factor;
         n->limb[i] = (uint32_t)carry;
@@ -36,6 +37,7 @@ static void big_multiply(struct big *n, uint32_t factor) {
     }
 }
 
+/* Whether a > b. Neither has a zero in front, so the longer one is larger. */
 static bool big_above(const struct big *a, const struct big *b) {
     if (a->count != b->count) {
         return a->count > b->count;

@@ -45,6 +45,7 @@ static uint32_t source_of(const swarm_trace *trace, const struct trace_edge *edg
     uint32_t from = edge->from;
     const struct trace_plan *plan = &trace->plans[trace->steps[edge->to].plan];
 
+    SWARM_ASSERT(edge->to < trace->step_count);
     if (edge->kind == TRACE_SPAWN || plan->creator == edge->from) {
         return from;
     }
@@ -70,6 +71,7 @@ static bool edge_is_executed(const swarm_trace *trace, const struct trace_edge *
 static void edges_sort(swarm_trace *trace) {
     uint32_t first = 0;
 
+    SWARM_ASSERT(trace->step_count != 0 || trace->edge_count == 0);
     for (uint32_t e = 0; e < trace->edge_count; e++) {
         trace->steps[trace->unsorted[e].to].in_count++;
     }
@@ -85,6 +87,7 @@ static void edges_sort(swarm_trace *trace) {
     }
 }
 
+/* Moves beginnings to continuations, then sorts places of edges by `from`, as edges_sort does. */
 static void edges_link(swarm_trace *trace) {
     uint32_t first = 0;
 
@@ -92,6 +95,7 @@ static void edges_link(swarm_trace *trace) {
         struct trace_edge *edge = &trace->edges[e];
 
         edge->from = source_of(trace, edge);
+        SWARM_ASSERT(edge->from != edge->to);
         edge->executed = edge_is_executed(trace, edge);
         trace->steps[edge->from].out_count++;
     }
@@ -120,6 +124,7 @@ static void hand_on(swarm_trace *trace, uint32_t v, uint32_t *missing) {
         struct trace_step *to = &trace->steps[edge->to];
 
         if (edge->executed) {
+            SWARM_ASSERT(missing[edge->to] != 0);
             to->head = path > to->head ? path : to->head;
             to->head_steps = steps > to->head_steps ? steps : to->head_steps;
             if (--missing[edge->to] == 0) {
@@ -134,6 +139,7 @@ static void hand_on(swarm_trace *trace, uint32_t v, uint32_t *missing) {
 static bool find_heads(swarm_trace *trace) {
     uint32_t *missing = trace->scratch, executed = 0;
 
+    SWARM_ASSERT(trace->order_count == 0);
     for (uint32_t v = 0; v < trace->step_count; v++) {
         struct trace_step *step = &trace->steps[v];
 
@@ -153,7 +159,9 @@ static bool find_heads(swarm_trace *trace) {
     return trace->order_count == executed;
 }
 
+/* The longest path behind each step, in the opposite order: what follows is settled first. */
 static void find_tails(swarm_trace *trace) {
+    SWARM_ASSERT(trace->order_count <= trace->step_count);
     for (uint32_t i = trace->order_count; i != 0; i--) {
         struct trace_step *step = &trace->steps[trace->order[i - 1]];
 
@@ -194,6 +202,7 @@ static void find_causes(swarm_trace *trace) {
 static void find_chain(swarm_trace *trace) {
     uint32_t last = NONE32;
 
+    SWARM_ASSERT(trace->chain_count == 0);
     for (uint32_t v = 0; v < trace->step_count; v++) {
         if (trace->steps[v].executed &&
             (last == NONE32 || trace->steps[v].ended > trace->steps[last].ended)) {
@@ -214,6 +223,7 @@ static void find_chain(swarm_trace *trace) {
 
 /* ---- who planned, and what was wanted */
 
+/* Agents of one profile are one role: another of them may take the coordinator's next turn. */
 static bool same_role(const struct trace_agent *a, const struct trace_agent *b) {
     return a->id == b->id || (a->profile != 0 && a->profile == b->profile);
 }
@@ -231,6 +241,7 @@ static uint32_t find_turn(const swarm_trace *trace, uint32_t creator) {
     return NONE32;
 }
 
+/* Whose output became plans. All agents of that role count as coordinators, for the stages. */
 static void find_coordinators(swarm_trace *trace) {
     for (uint32_t p = 0; p < trace->plan_count; p++) {
         struct trace_plan *plan = &trace->plans[p];
@@ -241,6 +252,7 @@ static void find_coordinators(swarm_trace *trace) {
             continue;
         }
         trace->steps[plan->turn].is_turn = true;
+        SWARM_ASSERT(!trace->steps[plan->turn].is_call);
         trace->agents[trace->attempts[trace->steps[plan->turn].winner].agent].plans = true;
     }
     for (uint32_t a = 0; a < trace->agent_count; a++) {
@@ -251,6 +263,7 @@ static void find_coordinators(swarm_trace *trace) {
     }
 }
 
+/* What was wanted: the caller's list, or else the last agent step that ended OK. */
 static void find_results(swarm_trace *trace, const swarm_trace_spec *spec) {
     uint32_t last = NONE32;
 
@@ -301,6 +314,7 @@ static void agent_lanes(swarm_trace *trace, struct trace_agent *agent, const uin
                         uint32_t count) {
     uint64_t *free_ns = trace->waits;
 
+    SWARM_ASSERT(agent->lanes == 0);
     for (uint32_t i = 0; i < count; i++) {
         struct trace_attempt *attempt = &trace->attempts[attempts[i]];
         uint32_t lane = 0;
@@ -310,6 +324,7 @@ static void agent_lanes(swarm_trace *trace, struct trace_agent *agent, const uin
         }
         lane = lane < LANES_MAX ? lane : LANES_MAX - 1;
         agent->lanes = lane < agent->lanes ? agent->lanes : lane + 1;
+        SWARM_ASSERT(agent->lanes <= LANES_MAX);
         free_ns[lane] = attempt->freed_ns;
         attempt->lane = lane;
     }
@@ -344,6 +359,7 @@ static void find_lanes(swarm_trace *trace) {
     }
 }
 
+/* Each pass needs what those before it found: the order of these lines is part of the algorithm. */
 bool swarm__trace_order(swarm_trace *trace, const swarm_trace_spec *spec) {
     find_continuations(trace);
     edges_sort(trace);
@@ -393,6 +409,7 @@ static void mark_ancestors(const swarm_trace *trace, uint32_t round, uint32_t de
                            uint32_t earliest, uint64_t *visits) {
     uint32_t *mark = trace->scratch, *stack = trace->scratch + trace->step_count;
 
+    SWARM_ASSERT(earliest != UINT32_MAX);
     while (depth != 0 && *visits < VISITS_MAX) {
         const struct trace_step *at = &trace->steps[stack[--depth]];
 
@@ -404,6 +421,7 @@ static void mark_ancestors(const swarm_trace *trace, uint32_t round, uint32_t de
                 mark[edge->from] != round + MARK_ANCESTOR) {
                 if (mark[edge->from] < round) { /* predecessors have been on the stack */
                     stack[depth++] = edge->from;
+                    SWARM_ASSERT(depth <= trace->step_count);
                 }
                 mark[edge->from] = round + MARK_ANCESTOR;
             }
@@ -430,6 +448,9 @@ static uint64_t redundant_into(const swarm_trace *trace, uint32_t v, uint64_t *v
     return found;
 }
 
+/* The edges that a transitive reduction would drop (Aho, Garey, Ullman, "The Transitive Reduction
+ * of a Directed Graph", SIAM J. Comput. 1(2), 1972). Worst case O(steps * edges), hence the
+ * bound. */
 uint64_t swarm__trace_redundant(const swarm_trace *trace) {
     uint64_t found = 0, visits = 0;
 

@@ -12,6 +12,7 @@
 #include "trace.h"
 
 #define OPEN_MAX 256u /* attempts of one step without an answer */
+/* Indices are 32 bits and sums of two of them must be, too. */
 #define ROOM_MAX (UINT32_MAX / 4)
 
 /* ---- counting */
@@ -30,6 +31,8 @@ static bool is_note(uint32_t kind) {
     }
 }
 
+/* What an event will need when it is filled in. Must count at least what on_event appends: the fill
+ * trusts it. */
 static void count_event(struct trace_counts *counts, const swarm_event *event) {
     switch (event->kind) {
     case SWARM_EVENT_PLAN:
@@ -72,6 +75,8 @@ static bool is_ours(const swarm_trace_spec *spec, const swarm_event *event) {
     return event->run == run || event->run == 0;
 }
 
+/* The first pass. A log that is cut is told as far as it goes; any other fault is the caller's to
+ * know. */
 static swarm_status count_all(const swarm_trace_spec *spec, struct trace_counts *counts) {
     swarm_log_cursor cursor = {0};
     swarm_event event;
@@ -101,6 +106,8 @@ static swarm_status count_all(const swarm_trace_spec *spec, struct trace_counts 
 
 #define TRACE_TAKE(arena, count, type) arena_take(arena, count, sizeof(type), sizeof(uint64_t))
 
+/* All arrays at their largest, in the order of the counts. Must not look at anything but the
+ * counts: it runs once to measure and once to carve. */
 static void trace_layout(swarm_trace *trace, struct arena *arena,
                          const struct trace_counts *counts) {
     uint64_t scratch = 2 * counts->steps;
@@ -155,9 +162,11 @@ static void on_run_open(swarm_trace *trace, const swarm_event *event) {
     trace->ended = false;
 }
 
+/* PLAN: what follows are its steps and edges, until the next one. */
 static bool on_plan(swarm_trace *trace, const swarm_event *event) {
     struct trace_plan *plan = &trace->plans[trace->plan_count];
 
+    SWARM_ASSERT(trace->plan_count < trace->room.plans);
     if (trace->plan_count == 0) {
         trace->start_ns = event->now_ns;
         trace->end_ns = event->now_ns;
@@ -176,10 +185,13 @@ static bool on_plan(swarm_trace *trace, const swarm_event *event) {
     return true;
 }
 
+/* STEP: ordinals must rise, for steps are found by bisection; a log where they do not is not
+ * ours. */
 static bool on_step(swarm_trace *trace, const swarm_event *event) {
     uint32_t index = trace->step_count;
     struct trace_step *step = &trace->steps[index];
 
+    SWARM_ASSERT(index < trace->room.steps);
     if (trace->plan_count == 0 || event->step == SWARM_NEVER ||
         (index != 0 && trace->steps[index - 1].ordinal >= event->step)) {
         return false;
@@ -212,6 +224,7 @@ static bool on_step(swarm_trace *trace, const swarm_event *event) {
 static uint32_t edge_source(const swarm_trace *trace, uint64_t ordinal) {
     const struct trace_plan *plan = &trace->plans[trace->plan_count - 1];
 
+    SWARM_ASSERT(trace->plan_count != 0);
     if (ordinal < plan->first || ordinal - plan->first >= plan->count) {
         return swarm__trace_find(trace, ordinal);
     }
@@ -220,9 +233,11 @@ static uint32_t edge_source(const swarm_trace *trace, uint64_t ordinal) {
                : NONE32;
 }
 
+/* EDGE: its end is a step that has been told, its beginning may come later in the same plan. */
 static bool on_edge(swarm_trace *trace, const swarm_event *event) {
     struct trace_edge edge = {.to = swarm__trace_find(trace, event->step)};
 
+    SWARM_ASSERT(trace->edge_count < trace->room.edges);
     if (edge.to == NONE32) {
         return false; /* also before the first plan */
     }
@@ -265,6 +280,8 @@ static bool edges_are_whole(const swarm_trace *trace) {
 static void money_enter(swarm_trace *trace, uint64_t now_ns, int64_t what, uint64_t nano) {
     struct trace_money point = {.now_ns = now_ns};
 
+    SWARM_ASSERT(trace->money_count < trace->room.money);
+    SWARM_ASSERT(what >= -1 && what <= 1);
     if (trace->money_count != 0) {
         point = trace->money[trace->money_count - 1];
     }
@@ -291,11 +308,13 @@ static void on_ready(struct trace_step *step, const swarm_trace *trace, uint64_t
     step->ready_ns = now_ns;
 }
 
+/* START: an attempt opens at the front of its step's list of open ones, where hedges are few. */
 static bool on_start(swarm_trace *trace, const swarm_event *event) {
     uint32_t index = swarm__trace_find(trace, event->step), number = trace->attempt_count;
     struct trace_attempt *attempt = &trace->attempts[number];
     struct trace_step *step;
 
+    SWARM_ASSERT(number < trace->room.attempts);
     if (index == NONE32 || event->field[2] == 0 || event->field[2] > UINT32_MAX) {
         return false;
     }
@@ -349,6 +368,7 @@ static bool on_answer(swarm_trace *trace, const swarm_event *event) {
         return false;
     }
     attempt = &trace->attempts[at];
+    SWARM_ASSERT(attempt->step < trace->step_count);
     if (before == NONE32) {
         trace->steps[attempt->step].open = attempt->next_open;
     } else {
@@ -367,6 +387,7 @@ static bool on_answer(swarm_trace *trace, const swarm_event *event) {
     return true;
 }
 
+/* GIVE_UP: superseded, but its agent works on until it answers, so it stays in the open list. */
 static bool on_give_up(swarm_trace *trace, const swarm_event *event) {
     uint32_t before, at = attempt_find(trace, event, &before);
     struct trace_attempt *attempt;
@@ -386,6 +407,7 @@ static bool on_give_up(swarm_trace *trace, const swarm_event *event) {
 
 /* Which attempt won: the last that was answered OK. Earlier ones with OK were votes that lost. */
 static void find_winner(swarm_trace *trace, struct trace_step *step) {
+    SWARM_ASSERT(step->winner == NONE32);
     for (uint32_t at = step->last; at != NONE32; at = trace->attempts[at].previous) {
         struct trace_attempt *attempt = &trace->attempts[at];
         bool ok = attempt->state == ATTEMPT_DONE && attempt->outcome == SWARM_OUTCOME_OK;
@@ -410,6 +432,7 @@ static void on_loop(swarm_trace *trace, const swarm_event *event) {
     }
 }
 
+/* END: the verdict on a step, once. Its attempts are weighed now, for no more will count. */
 static bool on_end(swarm_trace *trace, const swarm_event *event) {
     uint32_t index = swarm__trace_find(trace, event->step);
     struct trace_step *step;
@@ -435,9 +458,12 @@ static bool on_end(swarm_trace *trace, const swarm_event *event) {
 
 /* ---- the rest */
 
+/* Anything else to show at its time. A join that went on was released then, and not by its last
+ * edge. */
 static void on_note(swarm_trace *trace, const swarm_event *event) {
     struct trace_note note = {.now_ns = event->now_ns, .kind = event->kind, .step = NONE32};
 
+    SWARM_ASSERT(trace->note_count < trace->room.notes);
     if (event->step != SWARM_NEVER) {
         note.step = swarm__trace_find(trace, event->step);
     }
@@ -452,6 +478,7 @@ static void on_note(swarm_trace *trace, const swarm_event *event) {
 static bool on_budget(swarm_trace *trace, const swarm_event *event) {
     struct trace_budget *budget = &trace->budgets[trace->budget_count];
 
+    SWARM_ASSERT(trace->budget_count < trace->room.budgets);
     if (event->field[0] != trace->budget_count + UINT64_C(1) ||
         event->field[2] > trace->budget_count) {
         return false;
@@ -513,6 +540,7 @@ static bool on_charge(swarm_trace *trace, const swarm_event *event) {
 static bool on_setup(swarm_trace *trace, const swarm_event *event) {
     struct trace_crew *crew = &trace->crews[trace->crew_count];
 
+    SWARM_ASSERT(trace->crew_count < trace->room.crews);
     if (event->field[0] != 3) { /* something else than agents */
         return true;
     }
@@ -546,6 +574,7 @@ static bool on_graph_event(swarm_trace *trace, const swarm_event *event) {
     }
 }
 
+/* One event. False: it refers to something that is not there, or comes twice: CORRUPT. */
 static bool on_event(swarm_trace *trace, const swarm_event *event) {
     uint32_t index;
 
@@ -585,90 +614,6 @@ static bool on_event(swarm_trace *trace, const swarm_event *event) {
     }
 }
 
-/* ---- agents */
-
-/* Sorts in place (Floyd, "Treesort 3", CACM 7(12), 1964): no recursion, no memory. */
-void swarm__trace_sort(uint64_t *items, uint32_t count) {
-    for (uint32_t top = count / 2, end = count; end > 1;) {
-        uint64_t item;
-        uint32_t at;
-
-        if (top > 0) {
-            item = items[--top];
-        } else {
-            item = items[--end];
-            items[end] = items[0];
-        }
-        for (at = top; 2 * at + 1 < end;) {
-            uint32_t child = 2 * at + 1;
-
-            child += child + 1 < end && items[child] < items[child + 1];
-            if (items[child] <= item) {
-                break;
-            }
-            items[at] = items[child];
-            at = child;
-        }
-        items[at] = item;
-    }
-}
-
-/* Index of the agent with this id, which is there. */
-static uint32_t agent_find(const swarm_trace *trace, uint64_t id) {
-    uint32_t low = 0, high = trace->agent_count - 1;
-
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-
-        if (trace->agents[middle].id < id) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    SWARM_ASSERT(trace->agents[low].id == id);
-    return low;
-}
-
-/* The profile that the agent joined with, or 0. */
-static uint64_t profile_of(const swarm_trace *trace, uint64_t id) {
-    uint32_t low = 0, high = trace->crew_count;
-
-    while (low < high) { /* the last that begins at or before it */
-        uint32_t middle = low + (high - low) / 2;
-
-        if (trace->crews[middle].first <= id) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    if (low == 0 || id - trace->crews[low - 1].first >= trace->crews[low - 1].count) {
-        return 0;
-    }
-    return trace->crews[low - 1].profile;
-}
-
-/* Those that attempts name, by id; attempts then have their index. */
-static void agents_enter(swarm_trace *trace) {
-    for (uint32_t i = 0; i < trace->attempt_count; i++) {
-        trace->waits[i] = trace->attempts[i].agent;
-    }
-    swarm__trace_sort(trace->waits, trace->attempt_count);
-    for (uint32_t i = 0; i < trace->attempt_count; i++) {
-        if (i == 0 || trace->waits[i] != trace->waits[i - 1]) {
-            struct trace_agent *agent = &trace->agents[trace->agent_count++];
-
-            memset(agent, 0, sizeof *agent);
-            agent->id = trace->waits[i];
-            agent->profile = profile_of(trace, agent->id);
-        }
-    }
-    for (uint32_t i = 0; i < trace->attempt_count; i++) {
-        trace->attempts[i].agent = agent_find(trace, trace->attempts[i].agent);
-    }
-}
-
 /* ---- a trace */
 
 /* An attempt without an answer goes on to the end of the log; a plain call step whose end is not
@@ -695,6 +640,8 @@ static void close_open_ends(swarm_trace *trace, uint64_t now_ns) {
     trace->end_ns = trace->ended || now_ns < trace->end_ns ? trace->end_ns : now_ns;
 }
 
+/* Ids of spans must differ between runs and be the same for the same run, without a source of
+ * chance: they derive from this. */
 static uint64_t digest_event(uint64_t digest, const swarm_event *event) {
     digest = hash_mix64(digest, event->kind);
     digest = hash_mix64(digest, event->now_ns);
@@ -705,6 +652,7 @@ static uint64_t digest_event(uint64_t digest, const swarm_event *event) {
     return digest;
 }
 
+/* The second pass. The first found the log good, so reading ends only at its end. */
 static swarm_status trace_fill(swarm_trace *trace, const swarm_trace_spec *spec) {
     swarm_log_cursor cursor = {0};
     swarm_event event;
@@ -725,7 +673,7 @@ static swarm_status trace_fill(swarm_trace *trace, const swarm_trace_spec *spec)
         return SWARM_E_CORRUPT;
     }
     close_open_ends(trace, now_ns);
-    agents_enter(trace);
+    swarm__trace_agents(trace);
     return SWARM_OK;
 }
 

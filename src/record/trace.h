@@ -183,6 +183,9 @@ uint32_t swarm__trace_find(const swarm_trace *trace, uint64_t ordinal);
 /* Ascending, in place. */
 void swarm__trace_sort(uint64_t *items, uint32_t count);
 
+/* Makes the agents that attempts name, by id; attempts, which had ids, then have their indices. */
+void swarm__trace_agents(swarm_trace *trace);
+
 /* Orders edges and steps, finds paths, causes and lanes. False: the edges close a cycle. */
 bool swarm__trace_order(swarm_trace *trace, const swarm_trace_spec *spec);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "view.h"
 
+/* Hands the buffer to the caller's writer. After it failed nothing more is given, but bytes are
+ * counted on: what a picture would have taken is what a trial wants to know (dot.c). */
 void swarm__view_flush(struct view *view) {
     if (view->used != 0 && !view->failed) {
         view->failed = !view->spec->write(view->spec->write_context, view->buffer, view->used);
@@ -10,6 +12,7 @@ void swarm__view_flush(struct view *view) {
 }
 
 static void put(struct view *view, char c) {
+    SWARM_ASSERT(view->used <= VIEW_BUFFER);
     if (view->used == VIEW_BUFFER) {
         swarm__view_flush(view);
     }
@@ -17,6 +20,7 @@ static void put(struct view *view, char c) {
 }
 
 void swarm__view_text(struct view *view, const char *text) {
+    SWARM_ASSERT(text != NULL);
     for (; *text != '\0'; text++) {
         put(view, *text);
     }
@@ -41,6 +45,7 @@ void swarm__view_number(struct view *view, uint64_t number) {
 }
 
 void swarm__view_hex(struct view *view, uint64_t number, uint32_t digits) {
+    SWARM_ASSERT(digits <= 16);
     for (uint32_t i = digits; i != 0; i--) {
         put(view, "0123456789abcdef"[number >> (4 * (i - 1)) & 15]);
     }
@@ -81,6 +86,7 @@ static uint32_t put_character(struct view *view, const char *text) {
     return size;
 }
 
+/* JSON's own escapes (RFC 8259, section 7), and those that HTML needs inside of a script. */
 void swarm__view_json(struct view *view, const char *text) {
     while (*text != '\0') {
         unsigned char c = (unsigned char)*text;
@@ -110,6 +116,7 @@ static bool is_markup(char c) {
     return false;
 }
 
+/* Numeric character references: the one form of escape that all three readers understand. */
 void swarm__view_markup(struct view *view, const char *text) {
     while (*text != '\0') {
         unsigned char c = (unsigned char)*text;
@@ -158,6 +165,7 @@ void swarm__view_item(struct view *view) {
 const char *swarm__view_step_name(const struct view *view, uint32_t step) {
     const swarm_picture_spec *spec = view->spec;
 
+    SWARM_ASSERT(step < view->trace->step_count);
     return spec->step_name == NULL
                ? NULL
                : spec->step_name(spec->name_context, view->trace->steps[step].ordinal);
@@ -166,6 +174,7 @@ const char *swarm__view_step_name(const struct view *view, uint32_t step) {
 const char *swarm__view_agent_name(const struct view *view, uint32_t agent) {
     const swarm_picture_spec *spec = view->spec;
 
+    SWARM_ASSERT(agent < view->trace->agent_count);
     return spec->agent_name == NULL
                ? NULL
                : spec->agent_name(spec->name_context, view->trace->agents[agent].id);
