@@ -96,7 +96,7 @@ static swarm_status count_all(const swarm_trace_spec *spec, struct trace_counts 
     }
     if (counts->steps > ROOM_MAX || counts->edges > ROOM_MAX || counts->attempts > ROOM_MAX ||
         counts->notes > ROOM_MAX || counts->money > ROOM_MAX || counts->plans > ROOM_MAX ||
-        counts->budgets > ROOM_MAX) {
+        counts->budgets > ROOM_MAX || counts->crews > ROOM_MAX) {
         return SWARM_E_TOO_BIG;
     }
     return found ? SWARM_OK : SWARM_E_MISSING;
