@@ -750,6 +750,15 @@ enum {
     SWARM_RUN_GROWING = 1 /* takes plans until swarm_run_close; without it the run takes one */
 };
 
+/* How fast call steps may add steps to a run, all of them together: a guard against plans that grow
+ * out of each other without end. A plan that goes through dispatch and is over it is refused with
+ * LIMIT. */
+typedef struct swarm_spawn_spec {
+    uint64_t steps;     /* during each period */
+    uint64_t period_ns; /* default 60 s */
+    uint64_t burst;     /* most at once; default `steps` */
+} swarm_spawn_spec;
+
 /* A run's options. */
 typedef struct swarm_run_spec {
     uint64_t key;          /* the caller's name for it, for swarm_run_find; 0: none */
@@ -767,6 +776,7 @@ typedef struct swarm_run_spec {
     swarm_tenant tenant;             /* null: the one that everybody has */
     uint64_t deadline_ns; /* time at which it should have ended; default never. A plan whose
                              estimates say that it can't is refused: TIMED_OUT */
+    const swarm_spawn_spec *spawn; /* of a growing run; copied; null: as fast as they like */
 } swarm_run_spec;
 
 /* Opens a run. Null handle: INVALID, DUPLICATE key, FULL (runs_max), AGAIN (read out the log and
@@ -1270,9 +1280,12 @@ typedef struct swarm_step_spec {
     uint64_t key;              /* the caller's name for it, unique in its run; 0: none */
     uint64_t order_key;        /* for SWARM_ORDER_KEY, KEY_ID and PREFIX */
     uint64_t estimate_ns;      /* expected running time, for SWARM_ORDER_CRITICAL */
-    uint64_t queue_timeout_ns; /* longest wait from ready to start; default SWARM_NEVER */
-    uint64_t run_timeout_ns;   /* longest time that one attempt runs; default SWARM_NEVER */
-    swarm_retry retry;         /* agent steps only */
+    uint64_t task; /* digest of what an agent is asked to do; 0: none. A call step that adds a step
+                      with a task which is being delegated above it, and the same requirements, has
+                      its plan refused: CYCLE. What it expands are its inputs, see INPUTS */
+    uint64_t queue_timeout_ns;   /* longest wait from ready to start; default SWARM_NEVER */
+    uint64_t run_timeout_ns;     /* longest time that one attempt runs; default SWARM_NEVER */
+    swarm_retry retry;           /* agent steps only */
     const swarm_join_spec *join; /* null: all its predecessors, and all must end OK */
     const swarm_skip_spec *skip; /* null: never skipped by itself */
     const swarm_loop_spec *loop; /* null: done once */
@@ -1856,11 +1869,11 @@ enum {
                                   confidence_ppm, 1: nobody waited for it any more */
     SWARM_EVENT_GUARD = 39   /* part of an option of the step, then its numbers in the order of
                                   the spec: watch 1 (from idle_timeout_ns), 2 (from size_min); ask 3
-                                  (from timeout_ns), 4 (from kind); hedge 5; vote 6; recovery 7
-                                  (reassign_max, digests of the names of split and regenerate,
-                                  value, flags, number of fallbacks), 8 for each of these (profile
-                                  id, attempts_max, number of its own budget or 0), and if it has
-                                  one 9 (what is reserved there) */
+                                  (from timeout_ns), 4 (from kind); hedge 5; vote 6; task 10;
+                                  recovery 7 (reassign_max, digests of the names of split and
+                                  regenerate, value, flags, number of fallbacks), 8 for each of
+                                  these (profile id, attempts_max, number of its own budget or 0),
+                                  and if it has one 9 (what is reserved there) */
 };
 
 /* Events of the record: what a resume needs besides the decisions. */
@@ -1929,6 +1942,14 @@ enum {
                                      a conclusion (agent id 0: of a call step) */
     SWARM_EVENT_STATE_BRANCH = 62 /* 1 opened, 2 merged, 3 dropped; 1 + its index; 1 + that of its
                                      parent (0: the run's state) */
+};
+
+/* Events of what call steps add. */
+enum {
+    SWARM_EVENT_REFUSE = 80, /* of the call step: minus the status with which its plan was refused,
+                                1 + place of the step in the plan (0: none), its task, or the steps
+                                of the plan (LIMIT) */
+    SWARM_EVENT_SPAWN = 81   /* behind RUN_OPEN: steps, period_ns, burst */
 };
 
 /* Events of waiting. */

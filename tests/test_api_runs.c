@@ -91,7 +91,7 @@ OF_RUN(report_run, report_of(w, run));
 OF_RUN(check_run, swarm_run_check(w->sw, run, &w->error));
 
 REFUSES(swarm_run_open, "null swarm", 0, swarm_run_open(NULL, NULL).id);
-REFUSES(swarm_run_open, "unknown order", SWARM_E_INVALID, OPEN(.order = 7));
+REFUSES(swarm_run_open, "unknown order", SWARM_E_INVALID, OPEN(.order = SWARM_ORDER_PREFIX + 1));
 REFUSES(swarm_run_open, "order absurd", SWARM_E_INVALID, OPEN(.order = UINT32_MAX));
 REFUSES(swarm_run_open, "unknown flag", SWARM_E_INVALID, OPEN(.flags = 2));
 REFUSES(swarm_run_open, "flags absurd", SWARM_E_INVALID, OPEN(.flags = UINT32_MAX));

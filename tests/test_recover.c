@@ -174,6 +174,8 @@ TEST(without_another_agent_there_is_no_reassignment) {
     CHECK_EQ(agent_of(1), 1);
     rig_answer(rig, 0, SICK); /* the third is withdrawn */
     CHECK_EQ(rig_state(rig, any), SWARM_STEP_FAILED);
+    CHECK_EQ(rig_info(rig, any).reason, SWARM_E_FAILED);
+    CHECK_EQ(event_count(rig, SWARM_EVENT_RECOVER, 0), 1);
     rig_answer(rig, 1, SICK);
     CHECK_EQ(rig_state(rig, pinned), SWARM_STEP_FAILED);
     CHECK_EQ(event_count(rig, SWARM_EVENT_RECOVER, 1), 0);

@@ -151,7 +151,7 @@ static swarm_status admit(swarm_plan *plan) {
     if (swarm__graph_plan_check(&plan->graph) == SWARM_OK && within_limits(plan) &&
         accesses_stand(plan) && inputs_fit(plan) && scope_exists(plan) &&
         swarm__shapes_admit(plan) && swarm__lates_admit(plan) && swarm__charges_fit(plan) &&
-        swarm__recoveries_admit(plan)) {
+        swarm__recoveries_admit(plan) && swarm__spawn_admit(plan)) {
         (void)keys_insert(plan);
     }
     return plan->graph.error.status;
@@ -196,6 +196,7 @@ static void scope_enter(swarm_plan *plan) {
     swarm__scope_open(&sw->graph, scope, plan->run, parent,
                       ordinal != SWARM_NEVER ? ordinal : sw->graph.scopes[parent].ordinal);
     sw->graph.scopes[scope].creator = NONE32;
+    swarm__spawn_enter(plan, scope);
     if (graph_has(&sw->graph, caller, GRAPH_TRACKED)) {
         sw->graph.scopes[scope].creator = caller;
         sw->dispatch.tracked[tracked_of(&sw->graph, caller)].scope_own = scope;

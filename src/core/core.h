@@ -6,8 +6,7 @@
  *     step.c      a tracked step's way through its states, and what its end causes
  *     edge.c      edges that are more than a count: with a delay, with rules, or into a join
  *     join.c      joins other than AND
- *     skip.c      steps that are skipped when others are sure enough
- *     loop.c      steps that are done again
+ *     skip.c, loop.c   steps that are skipped when others are sure enough, or done again
  *     late.c      edges into steps of earlier plans
  *     shape.c     steps that are more than an AND of their edges: adding and applying them
  *     attempt.c   starting, answering, giving up an attempt; requests
@@ -24,6 +23,7 @@
  *     planlog.c, setuplog.c   what plans and what was set up are in the log
  *     call.c      what a running call step sees, and its return
  *     run.c       runs: opening to forgetting
+ *     spawn.c     what call steps may add
  *     state.c     state keys: what steps read and write, branches
  *     setup.c     configuration, memory, backends, profiles, agents, permits, functions
  *     query.c     what may be asked

@@ -16,7 +16,7 @@
 
 bool swarm__guard_wanted(const swarm_step_spec *spec) {
     return spec->watch != NULL || spec->ask != NULL || spec->hedge != NULL || spec->vote != NULL ||
-           spec->recovery != NULL;
+           spec->recovery != NULL || spec->task != 0;
 }
 
 bool swarm__guard_asks(const swarm *sw, const struct tracked *step) {
@@ -133,6 +133,7 @@ static void guard_fill(struct guard *guard, const swarm_step_spec *spec) {
         guard->vote.start = spec->vote->start == 0 ? spec->vote->count : spec->vote->start;
         guard->has |= GUARD_VOTE;
     }
+    guard->task = spec->task;
     guard->has |= spec->recovery != NULL ? GUARD_RECOVERY : 0;
     guard->ballots = NONE32;
     watch_fill(&guard->watch);
@@ -187,6 +188,7 @@ uint32_t swarm__guard_events(const struct dispatch *d, uint32_t guard) {
     count += (has & GUARD_ASK) != 0 ? 2 : 0;
     count += (has & GUARD_HEDGE) != 0;
     count += (has & GUARD_VOTE) != 0;
+    count += d->guards[guard].task != 0;
     return count + ((has & GUARD_RECOVERY) != 0 ? swarm__recovery_events(d, guard) : 0);
 }
 
@@ -226,6 +228,11 @@ void swarm__guard_log(swarm *sw, const struct tracked *step, uint64_t ordinal) {
         const swarm_vote_spec *v = &guard->vote;
         uint64_t fields[8] = {6,           v->count,     v->quorum, v->start,
                               v->distinct, v->tie_break, v->flags};
+
+        swarm__log(sw, SWARM_EVENT_GUARD, step->run, ordinal, fields);
+    }
+    if (guard->task != 0) {
+        uint64_t fields[8] = {10, guard->task};
 
         swarm__log(sw, SWARM_EVENT_GUARD, step->run, ordinal, fields);
     }

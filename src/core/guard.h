@@ -67,6 +67,13 @@ bool swarm__recover_call(swarm *sw, uint32_t tracked, uint32_t *state);
 /* The step begins anew. */
 void swarm__recovery_again(swarm *sw, struct tracked *step);
 
+/* ---- spawn.c */
+
+/* Whether a call step may add this plan; else it has the error, and the log says so. */
+bool swarm__spawn_admit(swarm_plan *plan);
+/* It is applied, in this scope. */
+void swarm__spawn_enter(swarm_plan *plan, uint32_t scope);
+
 /* ---- rival.c */
 
 /* Puts an attempt into its step's list, the newest first; takes it out. */

@@ -381,15 +381,24 @@ static uint64_t or_zero(uint64_t value) {
 }
 
 static void again_open(swarm *sw, const swarm_event *event) {
-    const swarm_run_spec spec = {.key = event->field[0],
-                                 .seed = event->field[1],
-                                 .order = (uint32_t)event->field[2],
-                                 .flags = (uint32_t)event->field[3],
-                                 .steps_max = or_zero(event->field[4]),
-                                 .attempts_max = or_zero(event->field[5]),
-                                 .depth_max = (uint32_t)event->field[6],
-                                 .inflight_max = (uint32_t)event->field[7]};
+    swarm_spawn_spec spawn = {0};
+    swarm_run_spec spec = {.key = event->field[0],
+                           .seed = event->field[1],
+                           .order = (uint32_t)event->field[2],
+                           .flags = (uint32_t)event->field[3],
+                           .steps_max = or_zero(event->field[4]),
+                           .attempts_max = or_zero(event->field[5]),
+                           .depth_max = (uint32_t)event->field[6],
+                           .inflight_max = (uint32_t)event->field[7]};
 
+    swarm_event next;
+    size_t size, behind;
+
+    if (swarm__replay_peek(sw, 0, &next, &size) && swarm__replay_peek(sw, size, &next, &behind) &&
+        next.kind == SWARM_EVENT_SPAWN) {
+        spawn = (swarm_spawn_spec){next.field[0], next.field[1], next.field[2]};
+        spec.spawn = &spawn;
+    }
     round_finish(sw);
     sw->now_ns = event->now_ns > sw->now_ns ? event->now_ns : sw->now_ns;
     if (swarm_run_open(sw, &spec).id == 0) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define DEPTH_MAX 64u
+#define SPAWN_PERIOD_NS UINT64_C(60000000000)
 
 bool swarm__owner_may_log(swarm *sw) {
     return sw->round.phase == ROUND_IDLE && swarm__log_reserve(&sw->log, sw->now_ns, 2);
@@ -30,12 +31,29 @@ static swarm_status run_check(swarm *sw, swarm_run handle, uint32_t *out_run) {
     return *out_run == NONE32 ? SWARM_E_STALE : SWARM_OK;
 }
 
+static uint64_t cap_of(uint64_t given, uint64_t otherwise) {
+    return given == 0 ? otherwise : given == SWARM_ZERO ? 0 : given;
+}
+
 static void log_open(swarm *sw, uint32_t index) {
     const struct run *run = &sw->dispatch.runs[index];
     uint64_t fields[8] = {run->key,       run->seed,         run->order,     run->flags,
                           run->steps_max, run->attempts_max, run->depth_max, run->inflight_max};
 
     swarm__log(sw, SWARM_EVENT_RUN_OPEN, index, SWARM_NEVER, fields);
+}
+
+/* False when the numbers do not fit. */
+static bool spawn_fill(swarm *sw, const swarm_spawn_spec *spec, struct bucket *out_rate) {
+    return bucket_init(out_rate, spec->steps, cap_of(spec->period_ns, SPAWN_PERIOD_NS),
+                       cap_of(spec->burst, spec->steps), sw->now_ns);
+}
+
+static void log_spawn(swarm *sw, uint32_t index, const swarm_spawn_spec *spec) {
+    uint64_t fields[3] = {spec->steps, cap_of(spec->period_ns, SPAWN_PERIOD_NS),
+                          cap_of(spec->burst, spec->steps)};
+
+    swarm__log(sw, SWARM_EVENT_SPAWN, index, SWARM_NEVER, fields);
 }
 
 static void run_begin(swarm *sw, uint32_t index) {
@@ -56,10 +74,6 @@ static void run_begin(swarm *sw, uint32_t index) {
     log_open(sw, index);
 }
 
-static uint64_t cap_of(uint64_t given, uint64_t otherwise) {
-    return given == 0 ? otherwise : given == SWARM_ZERO ? 0 : given;
-}
-
 /* All but the generation, at which other threads may be looking. */
 static void run_fill(swarm *sw, uint32_t index, const swarm_run_spec *spec) {
     struct run *run = &sw->dispatch.runs[index];
@@ -78,6 +92,9 @@ static void run_fill(swarm *sw, uint32_t index, const swarm_run_spec *spec) {
     if (spec->charge != NULL) {
         run->charge = *spec->charge;
     }
+    if (spec->spawn != NULL) {
+        (void)spawn_fill(sw, spec->spawn, &run->spawn); /* spec_check has tried it */
+    }
     run->tenant = (uint32_t)spec->tenant.id;
     run->deadline_ns = spec->deadline_ns == 0 ? SWARM_NEVER : spec->deadline_ns;
     run->demands = NONE32;
@@ -87,7 +104,9 @@ static void run_fill(swarm *sw, uint32_t index, const swarm_run_spec *spec) {
     ATOMIC_STORE(&run->generation, generation + 1, release);
 }
 
-static swarm_status spec_check(const swarm *sw, const swarm_run_spec *spec, const char **out_text) {
+static swarm_status spec_check(swarm *sw, const swarm_run_spec *spec, const char **out_text) {
+    struct bucket rate;
+
     if (spec->order > SWARM_ORDER_PREFIX || spec->flags > SWARM_RUN_GROWING) {
         *out_text = "run: unknown order or flags";
         return SWARM_E_INVALID;
@@ -99,6 +118,15 @@ static swarm_status spec_check(const swarm *sw, const swarm_run_spec *spec, cons
     if (spec->charge != NULL && budget_find(&sw->dispatch, spec->charge->budget) == NONE32) {
         *out_text = "run: no such budget";
         return SWARM_E_STALE;
+    }
+    if (spec->spawn != NULL &&
+        (spec->spawn->steps == 0 || (spec->flags & SWARM_RUN_GROWING) == 0)) {
+        *out_text = "run: a spawn of no steps, or in a static run";
+        return SWARM_E_INVALID;
+    }
+    if (spec->spawn != NULL && !spawn_fill(sw, spec->spawn, &rate)) {
+        *out_text = "run: the spawn's burst times its period is too large";
+        return SWARM_E_OVERFLOW;
     }
     if (spec->tenant.id > sw->dispatch.tenants_count) {
         *out_text = "run: no such tenant";
@@ -138,6 +166,9 @@ swarm_run swarm_run_open(swarm *sw, const swarm_run_spec *spec) {
     run_fill(sw, index, spec);
     swarm__scope_open(&sw->graph, index, index, NONE32, SWARM_NEVER);
     run_begin(sw, index);
+    if (spec->spawn != NULL) {
+        log_spawn(sw, index, spec->spawn);
+    }
     return run_handle(&sw->dispatch, index);
 }
 

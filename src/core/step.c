@@ -66,6 +66,9 @@ static const unsigned char fields_count[] = {
     [SWARM_EVENT_CONFLICT] = 5,
     [SWARM_EVENT_STATE_BRANCH] = 3,
     [SWARM_EVENT_NOTE] = 6,
+    /* of what call steps add */
+    [SWARM_EVENT_REFUSE] = 3,
+    [SWARM_EVENT_SPAWN] = 3,
     /* of waiting */
     [SWARM_EVENT_WAIT] = 4,
     [SWARM_EVENT_DEADLOCK] = 6,

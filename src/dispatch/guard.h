@@ -31,6 +31,7 @@ struct guard {
     swarm_ask_spec ask;      /* defaults filled in; all off without GUARD_ASK */
     swarm_hedge_spec hedge;  /* defaults filled in */
     swarm_vote_spec vote;    /* defaults filled in */
+    uint64_t task;           /* of the spec */
     uint64_t first_ready_ns; /* SWARM_NEVER: it has not been ready yet */
     uint64_t wake_ns;        /* HELD: when the wait is over; RUNNING: when it is hedged */
     uint64_t wanted_ns;      /* since when it wants another attempt */

@@ -247,6 +247,7 @@ struct run {
     uint32_t level_max;       /* of its steps: see late.c */
     uint64_t number;          /* in the log, from 1 */
     swarm_charge_spec charge; /* of steps that have none; a null budget: none */
+    struct bucket spawn;      /* steps that call steps add; units 0: as fast as they like */
     uint64_t deadline_ns;
     uint32_t tenant;
     uint32_t demands; /* heap, where the least served run goes first */
@@ -334,10 +335,9 @@ struct dispatch {
     uint32_t skills_count;                  /* named by profiles */
     struct skill_set skills_named;
     uint32_t profiles_count, backends_count;
-    struct breaker *breakers;               /* one a backend, then one an agent */
-    uint32_t breakers_on;                   /* backends that have them */
-    uint32_t quotas;                        /* backends whose account is exhausted */
-    uint32_t gates;                         /* limits of backends, and governors that are on */
+    struct breaker *breakers;     /* one a backend, then one an agent */
+    uint32_t breakers_on, quotas; /* backends that have them; whose account is exhausted */
+    uint32_t gates;               /* limits of backends, and governors that are on */
     uint32_t requests_first, requests_last; /* queue of attempts */
     uint32_t releases_first, releases_last; /* list of tracked steps with a RELEASE to take */
     uint64_t ready_sequence, ready_count;

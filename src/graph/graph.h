@@ -85,8 +85,8 @@ struct scope {
     uint32_t depth;       /* 0 for a root */
     uint32_t creator;     /* slot of the step that added it, while it lives; the turn's */
     uint64_t ordinal;     /* of that step; SWARM_NEVER for a root */
+    uint64_t task;        /* the turn's: by which it came about: see core/spawn.c */
     uint32_t next;        /* the turn's: free list */
-    uint32_t reserved;
 };
 
 /* What a plan holds at this floor. Embedded as first member of struct swarm_plan. */

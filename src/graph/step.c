@@ -41,9 +41,9 @@ void swarm__scope_open(struct graph *graph, uint32_t scope, uint32_t run, uint32
     at->parent = parent;
     at->depth = parent != NONE32 ? graph->scopes[parent].depth + 1 : 0;
     at->creator = NONE32;
+    at->task = 0;
     at->ordinal = ordinal;
     at->next = NONE32;
-    at->reserved = 0;
     if (parent != NONE32) {
         (void)ATOMIC_ADD(&graph->scopes[parent].open, 1, relaxed); /* its creator is open as well */
     }
