@@ -186,6 +186,24 @@ TEST(the_answer_s_bytes_are_given_back_once) {
     rig_free(rig);
 }
 
+TEST(a_question_that_is_to_be_tried_again_is_asked_again_and_counted) {
+    const swarm_ask_spec ask = {.kind = SWARM_ASK_APPROVE};
+    const swarm_step_spec spec = {.ask = &ask,
+                                  .retry = {.attempts_max = 2, .backoff_ns = SWARM_ZERO}};
+    struct line line = line_of(&spec);
+    struct rig *rig = line.rig;
+
+    CHECK_EQ(reply(rig, 0, SWARM_OUTCOME_TRANSIENT, 0), SWARM_OK);
+    CHECK_EQ(rig_count_of(rig, SWARM_REQUEST_ASK, 0), 2);
+    CHECK_EQ(rig_count_of(rig, SWARM_REQUEST_START, 0), 0); /* nobody does it */
+    CHECK_EQ(reply(rig, 0, SWARM_OUTCOME_TRANSIENT, 0), SWARM_OK);
+    CHECK_EQ(rig_state(rig, line.first), SWARM_STEP_FAILED);
+    CHECK_EQ(rig_state(rig, line.second), SWARM_STEP_SKIPPED);
+    rig_finish(rig);
+    rig_check_run(rig, line.run);
+    rig_free(rig);
+}
+
 TEST(no_is_a_failure_and_try_again_is_another_attempt) {
     const swarm_step_spec spec = {.retry = {.attempts_max = 2, .backoff_ns = SWARM_ZERO}};
     struct line line = line_of(&spec);

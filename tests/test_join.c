@@ -122,6 +122,36 @@ static swarm_outcome sum(void *context, const swarm_call *call, uint64_t *out_va
     return SWARM_OUTCOME_OK;
 }
 
+/* The join has ended, its run too, and one of its edges is still under way. */
+TEST(delays_that_nobody_waits_for_pass_with_the_run) {
+    const swarm_join_spec join = {.need = SWARM_ZERO32};
+
+    for (uint32_t flags = 0; flags <= SWARM_RUN_GROWING; flags++) {
+        struct rig *rig = rig_new(NULL, 2);
+        swarm_run run;
+        swarm_plan *plan = rig_plan(rig, &(swarm_run_spec){.flags = flags}, &run);
+        swarm_step from = rig_step(plan);
+        swarm_step to = swarm_step_add(plan, &(swarm_step_spec){.join = &join});
+
+        CHECK_EQ(swarm_edge_add(plan, from, to, SECOND), SWARM_OK);
+        rig_commit(plan);
+        CHECK_EQ(swarm_run_close(rig->sw, run), SWARM_OK);
+        rig_settle(rig);
+        rig_finish(rig);
+        rig_check_run(rig, run);
+        if (flags == 0) {
+            CHECK_EQ(swarm_run_again(rig->sw, run), SWARM_OK);
+            CHECK_EQ(swarm_next_deadline(rig->sw), 0); /* steps are ready; no delay of before */
+            rig_settle(rig);
+            rig_finish(rig);
+        }
+        CHECK_EQ(swarm_run_forget(rig->sw, run), SWARM_OK);
+        rig_settle(rig);
+        CHECK_EQ(swarm_next_deadline(rig->sw), SWARM_NEVER);
+        rig_free(rig);
+    }
+}
+
 TEST(a_join_of_nothing_starts_at_once_and_again) {
     for (uint32_t kind = 0; kind < 2; kind++) {
         struct rig *rig = rig_new(NULL, 1);

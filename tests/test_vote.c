@@ -228,6 +228,37 @@ TEST(too_few_distinct_agents_count_as_failed) {
     end(rig, run);
 }
 
+TEST(a_pinned_agent_can_be_one_distinct_voter_only) {
+    const swarm_vote_spec vote = {.count = 2, .quorum = 2, .distinct = SWARM_VOTE_AGENTS};
+    struct rig *rig = rig_new(NULL, 3);
+    swarm_run run;
+    swarm_plan *plan = rig_plan(rig, NULL, &run);
+    swarm_step step =
+        swarm_step_add(plan, &(swarm_step_spec){.vote = &vote, .agent = {2}, .argument = 1});
+
+    rig_commit(plan);
+    rig_settle(rig);
+    CHECK_EQ(rig_state(rig, step), SWARM_STEP_FAILED); /* the quorum is out of reach at once */
+    CHECK_EQ(rig_info(rig, step).reason, (uint64_t)(int64_t)SWARM_E_NO_QUORUM);
+    end(rig, run);
+}
+
+TEST(a_vote_in_a_loop_wants_no_more_of_the_ballots_before) {
+    const swarm_vote_spec vote = {.count = 2, .quorum = 1};
+    const swarm_loop_spec loop = {.iterations_max = 3};
+    struct rig *rig = rig_new(NULL, 1); /* the second ballot waits for the agent */
+    swarm_run run;
+    swarm_plan *plan = rig_plan(rig, NULL, &run);
+    swarm_step step = swarm_step_add(plan, &(swarm_step_spec){.vote = &vote, .loop = &loop});
+
+    rig_commit(plan);
+    rig_settle(rig);
+    rig_finish(rig);
+    CHECK_EQ(rig_state(rig, step), SWARM_STEP_OK);
+    CHECK_EQ(rig_count(rig, SWARM_REQUEST_START), 3); /* one a time round */
+    end(rig, run);
+}
+
 TEST(distinct_backends_are_distinct) {
     const swarm_vote_spec vote = {.count = 2, .quorum = 2, .distinct = SWARM_VOTE_BACKENDS};
     const swarm_backend table = {.size = sizeof table, .name = "other"};

@@ -319,6 +319,8 @@ static void timer_of_step(swarm *sw, uint32_t tracked) {
     if (step->state == SWARM_STEP_RUNNING) {
         swarm__attempt_give_up(sw, tracked, SWARM_E_TIMED_OUT);
         swarm__attempt_failed(sw, tracked, SWARM_OUTCOME_TIMED_OUT);
+    } else if (step->state == SWARM_STEP_HELD && swarm__guard_asks(sw, step)) {
+        swarm__ask_step(sw, tracked); /* a question is asked again: it has no agent to start */
     } else if (step->state == SWARM_STEP_HELD) {
         swarm__step_ready(sw, tracked);
     } else {
@@ -354,6 +356,32 @@ static void timer_of_edge(swarm *sw, uint32_t delay) {
 
     delay_is_over(sw, delay);
     swarm__edge_arrived(sw, to, EDGE_OK);
+}
+
+/* An edge of this run whose delay is under way; NONE32: none. */
+static uint32_t delay_under_way(const swarm *sw, uint32_t run) {
+    const struct dispatch *d = &sw->dispatch;
+    uint32_t first = timer_of_delay(d, 0), last = first + sw->config.delays_max;
+
+    for (uint32_t at = d->timers; at != NONE32; at = heap_walk(d->timer_nodes, d->timers, at)) {
+        if (at >= first && at < last &&
+            d->tracked[tracked_of(&sw->graph, d->delays[at - first].to)].run == run) {
+            return at - first;
+        }
+    }
+    return NONE32;
+}
+
+/* A join that went on does not wait for its last edges, nor does the run's end for their delays:
+ * they pass now, before the slots are another's. */
+void swarm__delays_pass(swarm *sw, uint32_t run) {
+    uint32_t delay = delay_under_way(sw, run);
+
+    SWARM_ASSERT(sw->dispatch.runs[run].ended);
+    for (; delay != NONE32; delay = delay_under_way(sw, run)) {
+        timer_disarm(&sw->dispatch, timer_of_delay(&sw->dispatch, delay));
+        timer_of_edge(sw, delay);
+    }
 }
 
 /* Of an attempt in flight: it is watched. Of one that was given up: its grace. */

@@ -233,6 +233,7 @@ static void ask_take_answer(swarm *sw, struct ask *ask) {
 
 static void ask_step_goes_on(swarm *sw, uint32_t tracked, swarm_outcome outcome) {
     struct tracked *step = &sw->dispatch.tracked[tracked];
+    const swarm_ask_spec *spec = spec_of(sw, tracked);
 
     if (outcome == SWARM_OUTCOME_OK) {
         swarm__step_end(sw, tracked, SWARM_STEP_OK, SWARM_OK);
@@ -244,6 +245,8 @@ static void ask_step_goes_on(swarm *sw, uint32_t tracked, swarm_outcome outcome)
             swarm__step_end(sw, tracked, state, state == SWARM_STEP_OK ? SWARM_OK : SWARM_E_FAILED);
         }
     } else {
+        /* A question has no attempts but its answers: they count, or it would be asked for ever. */
+        step->attempts += spec != NULL && spec->kind != SWARM_ASK_NONE;
         swarm__attempt_failed(sw, tracked, outcome);
     }
 }

@@ -311,6 +311,8 @@ void swarm__invariant(const swarm *sw);
 uint32_t swarm__take(swarm *sw, swarm_request *requests, uint32_t max, bool with_asks);
 /* Whether a round would find something to do, whatever the time. */
 bool swarm__round_pending(const swarm *sw);
+/* Lets the delays that a run which has ended left behind pass at once. */
+void swarm__delays_pass(swarm *sw, uint32_t run);
 
 #include "trace.h"
 

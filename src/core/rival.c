@@ -128,8 +128,13 @@ uint32_t swarm__tries(const struct dispatch *d, const struct tracked *step) {
 void swarm__rivals_afresh(swarm *sw, struct tracked *step) {
     SWARM_ASSERT(step->attempt == NONE32);
     if (step->guard != NONE32) {
+        uint32_t tracked = (uint32_t)(step - sw->dispatch.tracked);
+
         sw->dispatch.guards[step->guard].extra = 0;
-        swarm__vote_release(sw, (uint32_t)(step - sw->dispatch.tracked));
+        if (heap_contains(sw->dispatch.ready_nodes, tracked)) {
+            swarm__demand_remove(&sw->dispatch, tracked); /* for a ballot that is not needed */
+        }
+        swarm__vote_release(sw, tracked);
         swarm__recovery_again(sw, step);
     }
 }

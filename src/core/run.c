@@ -331,6 +331,7 @@ swarm_status swarm_run_again(swarm *sw, swarm_run handle) {
     }
     before = run->report;
     swarm__log(sw, SWARM_EVENT_COMMAND, index, SWARM_NEVER, &again);
+    swarm__delays_pass(sw, index);
     swarm__state_clear(sw, index, false);
     run_begin(sw, index);
     run->report.steps = before.steps;
@@ -415,6 +416,7 @@ swarm_status swarm_run_forget(swarm *sw, swarm_run handle) {
         return SWARM_E_AGAIN;
     }
     swarm__log(sw, SWARM_EVENT_COMMAND, index, SWARM_NEVER, &forget);
+    swarm__delays_pass(sw, index);
     if ((run->flags & SWARM_RUN_GROWING) != 0) {
         forget_growing(sw, index);
     } else {

@@ -234,8 +234,9 @@ static uint32_t best_of_profile(const struct dispatch *d, uint32_t profile,
 }
 
 static bool nobody_left(const struct dispatch *d, uint32_t profile, const struct demand *demand) {
-    return demand->agent != NONE32 ? d->agents[demand->agent].withdrawn
-                                   : d->profiles[profile].agents == d->profiles[profile].avoided;
+    return demand->agent != NONE32
+               ? d->agents[demand->agent].withdrawn || d->agents[demand->agent].avoided
+               : d->profiles[profile].agents == d->profiles[profile].avoided;
 }
 
 static bool backend_is_held(const struct backend *backend) {
