@@ -23,6 +23,7 @@
 
 #include <string.h>
 
+#include "mock_campaign.h"
 #include "mock_draw.h"
 #include "mock_spec.h"
 
@@ -533,6 +534,9 @@ static swarm_outcome entry_say(swarm_mock *mock, struct entry *entry) {
 
     if (mock->stats.answers == mock->fail_index) {
         outcome = mock->fail_outcome;
+    }
+    if (outcome == SWARM_OUTCOME_OK && swarm_trial_fails(mock->spec.trial)) {
+        outcome = entry->model->failure;
     }
     if (outcome == SWARM_OUTCOME_OK && mock->spec.answer != NULL) {
         outcome = mock->spec.answer(mock->spec.context, &entry->request, &result);

@@ -54,6 +54,9 @@ extern "C" {
 /* A simulated backend, in memory of the caller's. */
 typedef struct swarm_mock swarm_mock;
 
+/* A run of the caller's own program: see CAMPAIGNS below. */
+typedef struct swarm_trial swarm_trial;
+
 /* How a latency is found. Whatever it is, the model's min_ns and max_ns bound it. */
 enum {
     SWARM_MOCK_CONSTANT = 0,    /* mean_ns */
@@ -156,6 +159,8 @@ typedef struct swarm_mock_spec {
                               swarm_mock_memory_size then counts 512 */
     uint32_t scripts_max;  /* scripts, at most 2^24; default 8; SWARM_NONE: none */
     uint32_t flags;        /* SWARM_MOCK_*, or 0 */
+    swarm_trial *trial;    /* each answer OK is a fault point of it, and ends as the
+                              model's `failure` where it fails; null: none */
 } swarm_mock_spec;
 
 /* What has happened so far. */
@@ -205,6 +210,78 @@ SWARM_API swarm_status swarm_mock_fail_nth(swarm_mock *mock, uint64_t index, swa
 
 /* Writes the counters. INVALID. [owner] */
 SWARM_API swarm_status swarm_mock_stats_get(const swarm_mock *mock, swarm_mock_stats *out_stats);
+
+/* ------------------------------------------------------------------------------------ campaigns */
+
+/*
+ * CAMPAIGNS. A trial is one run of your own program in virtual time: your plans, your functions,
+ * your backends. Everything in which trials differ is asked of it: a number by swarm_trial_choose,
+ * whether something happens by swarm_trial_chance, whether the reply, the write or the buffer at
+ * hand fails by swarm_trial_fails. A campaign plays many trials. One that fails is made as small as
+ * it can be made to fail with the same text, and is written down as a line of choices, which plays
+ * it again. A trial must depend on nothing else, and begin anew each time: a fresh swarm, fresh
+ * backends.
+ *
+ *     static const char *trial(void *context, swarm_trial *trial) {
+ *         swarm_mock_spec spec = {.size = sizeof spec, .trial = trial};
+ *         ...
+ *         return swarm_run_check(sw, run, NULL) == SWARM_OK ? NULL : "it did not end";
+ *     }
+ */
+
+/* A number from 0 to bound - 1; shrinking tends to 0, so let that be the simplest. A bound of 0
+ * counts as 1. Only on the thread of the trial. [pure] */
+SWARM_API uint64_t swarm_trial_choose(swarm_trial *trial, uint64_t bound);
+
+/* True with this probability; shrinking tends to false. As above. [pure] */
+SWARM_API bool swarm_trial_chance(swarm_trial *trial, uint32_t ppm);
+
+/* A fault point: true when what is at hand is to fail. In most trials rarely or never; with
+ * SWARM_CAMPAIGN_EACH at exactly one point. As above. [pure] */
+SWARM_API bool swarm_trial_fails(swarm_trial *trial);
+
+/* Begins anew with the same choices, once: a trial that plays everything twice, the second time
+ * with other workers or in other memory, finds what depends on something that was not chosen.
+ * [pure] */
+SWARM_API void swarm_trial_again(swarm_trial *trial);
+
+/* Flags of a campaign. */
+enum {
+    SWARM_CAMPAIGN_EACH = 1 /* one seed, `seeds` is not used: the i-th trial fails at its i-th fault
+                               point and nowhere else, for all i; the last one has no such point */
+};
+
+/* What a campaign plays. `size`, `trial` and `memory` must be set. */
+typedef struct swarm_campaign_spec {
+    size_t size;   /* sizeof(swarm_campaign_spec) */
+    void *context; /* first argument of trial */
+    /* Plays one trial. Null: it went well; else what is wrong, a text that lasts. */
+    const char *(*trial)(void *context, swarm_trial *trial);
+    const char *choices; /* plays this line of choices and nothing else; null: a campaign */
+    void *memory;        /* of any alignment: 41 bytes a choice; choices beyond it are 0 */
+    size_t memory_size;  /* bytes at `memory` */
+    uint64_t seed;       /* of the first trial; default 1 */
+    uint64_t seeds;      /* trials, each with the next seed; default 1,000 */
+    uint32_t
+        shrinks_max; /* trials to make a failing one smaller; default 2,000; SWARM_NONE: none */
+    uint32_t flags;  /* SWARM_CAMPAIGN_*, or 0 */
+} swarm_campaign_spec;
+
+/* What came of it. */
+typedef struct swarm_campaign_report {
+    const char *text;       /* what is wrong; null: nothing */
+    const char *choices;    /* the smallest trial found that fails so; in the campaign's memory */
+    uint64_t choices_count; /* in it */
+    uint64_t seed;          /* of the last trial: the one that failed */
+    uint64_t trials;        /* played, without those below */
+    uint64_t shrinks;       /* played to make it smaller */
+    uint64_t points;        /* fault points that the last trial passed */
+} swarm_campaign_report;
+
+/* Plays trials until one fails: FAILED, or OK when none did. INVALID: the spec, or no line of
+ * choices; FULL: no memory for one choice. [pure] */
+SWARM_API swarm_status swarm_campaign_run(const swarm_campaign_spec *spec,
+                                          swarm_campaign_report *out_report);
 
 #ifdef __cplusplus
 }
