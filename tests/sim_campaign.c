@@ -2,7 +2,8 @@
 /*
  * sim_campaign.c - thousands of simulated trials of the whole scheduler against a naive model.
  *
- *     sim_campaign [--seeds N] [--seed S] [--jobs J] [--seconds T] [--choices LINE]
+ *     sim_campaign [--seeds N] [--seed S] [--jobs J] [--seconds T] [--shrinks N]
+ *                  [--choices LINE]
  *
  * Each seed draws a fleet, plans, options and faults, and is played twice: the second time with
  * another number of workers, in other memory, with other sizes of deque and buffers; both must give
@@ -39,6 +40,7 @@ struct outcome {
 static struct world world;
 static unsigned char block[BLOCK], tape[TAPE];
 static uint64_t seed_now;
+static uint32_t shrinks = 20000;
 static bool listing;
 
 /* An assertion of the library ends the trial like a check of the model. */
@@ -157,7 +159,7 @@ static bool play_seed(uint64_t seed, const char *choices) {
                                       .memory_size = sizeof tape,
                                       .seed = seed == 0 ? SWARM_ZERO : seed,
                                       .seeds = 1,
-                                      .shrinks_max = 20000};
+                                      .shrinks_max = shrinks == 0 ? SWARM_NONE : shrinks};
     swarm_status status;
 
     seed_now = seed;
@@ -234,6 +236,8 @@ static bool options_read(struct options *options, int count, char **arguments) {
             options->jobs = (uint32_t)strtoul(value, NULL, 0);
         } else if (strcmp(name, "--seconds") == 0) {
             options->seconds = (uint32_t)strtoul(value, NULL, 0);
+        } else if (strcmp(name, "--shrinks") == 0) {
+            shrinks = (uint32_t)strtoul(value, NULL, 0);
         } else if (strcmp(name, "--choices") == 0) {
             options->choices = value;
         } else {
@@ -250,7 +254,7 @@ int main(int count, char **arguments) {
     if (!options_read(&options, count, arguments)) {
         fprintf(stderr,
                 "usage: %s [--seeds N] [--seed S] [--jobs J] [--seconds T]"
-                " [--choices LINE]\n",
+                " [--shrinks N] [--choices LINE]\n",
                 arguments[0]);
         return 2;
     }
