@@ -45,7 +45,8 @@ static inline void on_reserve(struct world *w, struct sim_step *step, const uint
 static inline void on_settle(struct world *w, struct sim_step *step, const uint64_t *field) {
     uint32_t budget = (uint32_t)field[1] - 1;
     const struct flight *flight = &w->landed;
-    bool counts = !(flight->answered && does_not_count(flight->outcome));
+    bool counts = !flight->answered || flight->outcome == SWARM_OUTCOME_QUOTA ||
+                  !does_not_count(flight->outcome);
     swarm_amounts used;
 
     amounts_of(field + 3, counts && (flight->handed || flight->answered), &used);
@@ -238,6 +239,17 @@ static inline void model_event(struct world *w, const swarm_event *event) {
     switch (event->kind) {
     case SWARM_EVENT_HOLD:
         w->backend_held_ns[event->field[0] - 1] = event->field[1];
+        break;
+    case SWARM_EVENT_BREAKER:
+        CHECK(w, event->field[0] == 1 && event->field[3] == SWARM_OUTCOME_QUOTA,
+              "a breaker that nobody set");
+        w->backend_shut[event->field[1] - 1] = event->field[2] == SWARM_BREAKER_OPEN;
+        break;
+    case SWARM_EVENT_BREAKER_RESET:
+        if (w->backend_shut[event->field[0] - 1]) {
+            w->backend_held_ns[event->field[0] - 1] = 0;
+        }
+        w->backend_shut[event->field[0] - 1] = false;
         break;
     case SWARM_EVENT_RUN_END:
         on_run_end(w, run, event->field);

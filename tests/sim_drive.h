@@ -373,6 +373,13 @@ static inline void forget(struct world *w, struct sim_run *run) {
     }
 }
 
+/* Somebody paid: the accounts have quota again. */
+static inline void pay(struct world *w) {
+    for (uint32_t i = 0; i < BACKENDS; i++) {
+        CHECK(w, swarm_breaker_reset(w->sw, (swarm_backend_id){i + 1}) == SWARM_OK, "reset");
+    }
+}
+
 static inline void owner_acts(struct world *w) {
     for (uint32_t i = 0; i < w->runs_count; i++) {
         struct sim_run *run = &w->runs[i];
@@ -398,6 +405,9 @@ static inline void owner_acts(struct world *w) {
     }
     if (happens(w, FAULT_CANCEL) && below(w, 4) == 3) {
         cancel_agent(w);
+    }
+    if ((w->backend_shut[0] || w->backend_shut[1]) && chance(w, 20)) {
+        pay(w);
     }
     if (happens(w, FAULT_LEAVE) && below(w, 8) == 7) {
         leave(w);
@@ -483,6 +493,7 @@ static inline void lift_limits(struct world *w) {
 static inline void calm(struct world *w) {
     w->calm = true;
     fleet_calm(w);
+    pay(w);
     lift_limits(w);
     for (uint32_t i = 0; i < w->runs_count; i++) {
         struct sim_run *run = &w->runs[i];

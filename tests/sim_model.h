@@ -254,6 +254,7 @@ static inline bool agent_free(const struct world *w, uint32_t agent) {
     uint32_t profile = w->agent_profile[agent];
 
     return w->agent_inflight[agent] < w->profile_inflight_max[profile] &&
+           !w->backend_shut[w->profile_backend[profile]] &&
            w->backend_held_ns[w->profile_backend[profile]] <= w->now_ns;
 }
 
@@ -374,7 +375,8 @@ static inline void on_start(struct world *w, struct sim_run *run, struct sim_ste
 }
 
 static inline bool does_not_count(swarm_outcome outcome) {
-    return outcome == SWARM_OUTCOME_THROTTLED || outcome == SWARM_OUTCOME_REFUSED;
+    return outcome == SWARM_OUTCOME_THROTTLED || outcome == SWARM_OUTCOME_REFUSED ||
+           outcome == SWARM_OUTCOME_QUOTA;
 }
 
 static inline bool same_usage(const swarm_usage *usage, const uint64_t *field) {

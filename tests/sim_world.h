@@ -188,6 +188,7 @@ struct world {
     bool agent_gone[AGENTS_MAX + 1];
     uint32_t profile_backend[PROFILES], profile_inflight_max[PROFILES];
     uint64_t backend_held_ns[BACKENDS];
+    bool backend_shut[BACKENDS]; /* by its breaker: its account is exhausted */
     uint64_t permit_capacity[PERMITS], permit_used[PERMITS];
     swarm_budget budgets[BUDGETS];
     swarm_amounts budget_limit[BUDGETS], reserved[BUDGETS], spent[BUDGETS];
