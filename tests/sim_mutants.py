@@ -16,10 +16,12 @@ import tempfile
 # name: (file, what stands there, what stands there instead)
 MUTANTS = {
     "permits are not given back": (
-        "src/core/attempt.c", "    swarm__gate_give(sw, (uint32_t)(attempt - d->attempts));\n", ""),
+        "src/core/attempt.c",
+        "    swarm__gate_give(sw, (uint32_t)(attempt - d->attempts));\n", ""),
     "nobody is woken for a free agent": (
         "src/core/attempt.c",
-        "    swarm__demand_wake_agent(d, d->agents[attempt->agent].profile, attempt->agent);\n", ""),
+        "    swarm__demand_wake_agent(d, d->agents[attempt->agent].profile, attempt->agent);\n",
+        ""),
     "nobody is woken for a run's place": (
         "src/core/attempt.c", "    swarm__demand_run_place(d, attempt->run);\n", ""),
     "a reservation is not settled": (
@@ -31,7 +33,9 @@ MUTANTS = {
     "a held backend is used": (
         "src/core/attempt.c", "    backend->held_until = until_ns;\n", ""),
     "one attempt more than allowed": (
-        "src/core/attempt.c", "tries >= step->retry.attempts_max", "tries > step->retry.attempts_max"),
+        "src/core/attempt.c",
+        "tries >= step->retry.attempts_max",
+        "tries > step->retry.attempts_max"),
     "an attempt begins with the old name": (
         "src/core/attempt.c", "    step->epoch++;\n    swarm__step_ready(sw, tracked);\n",
         "    swarm__step_ready(sw, tracked);\n"),
@@ -39,7 +43,9 @@ MUTANTS = {
         "src/core/attempt.c", "        run->report.fenced++;\n        log_answer",
         "        log_answer"),
     "a second answer is told as a stale one": (
-        "src/core/attempt.c", "same && answered ? SWARM_E_DUPLICATE", "same && !answered ? SWARM_E_DUPLICATE"),
+        "src/core/attempt.c",
+        "same && answered ? SWARM_E_DUPLICATE",
+        "same && !answered ? SWARM_E_DUPLICATE"),
     "an absurd confidence is taken": (
         "src/core/attempt.c", "        completion->result.confidence_ppm > MILLION ||\n", ""),
     "a backoff grows too fast": (
@@ -48,11 +54,15 @@ MUTANTS = {
         "src/core/loop.c", "loop->iteration == loop->iterations_max",
         "loop->iteration > loop->iterations_max"),
     "a join goes on one too early": (
-        "src/dispatch/join.h", "    if (join->ok >= join->need) {", "    if (join->ok + 1 >= join->need) {"),
+        "src/dispatch/join.h",
+        "    if (join->ok >= join->need) {",
+        "    if (join->ok + 1 >= join->need) {"),
     "a join hopes for ever": (
         "src/dispatch/join.h", "join->edges - lost < join->need ?", "join->edges < join->need ?"),
     "garbage is no failure to a join": (
-        "src/dispatch/join.h", "join->garbage > join->garbage_max", "join->garbage > join->garbage_max + 1"),
+        "src/dispatch/join.h",
+        "join->garbage > join->garbage_max",
+        "join->garbage > join->garbage_max + 1"),
     "an agent who left works on": (
         "src/dispatch/agent.c", "    return !agent->withdrawn && agent->inflight",
         "    return agent->inflight"),
@@ -65,10 +75,13 @@ MUTANTS = {
                           "    swarm__delays_pass(sw, index);\n",
         "    swarm__log(sw, SWARM_EVENT_COMMAND, index, SWARM_NEVER, &forget);\n"),
     "a question is never given up": (
-        "src/core/ask.c", "        step->attempts += spec != NULL && spec->kind != SWARM_ASK_NONE;\n", ""),
+        "src/core/ask.c",
+        "        step->attempts += spec != NULL && spec->kind != SWARM_ASK_NONE;\n",
+        ""),
     "a cancel leaves its attempt running": (
         "src/core/cancel.c",
-        "        swarm__attempt_give_up(sw, tracked, SWARM_OK);\n    }\n    swarm__step_end(sw, tracked,"
+        "        swarm__attempt_give_up(sw, tracked, SWARM_OK);\n    }\n"
+        "    swarm__step_end(sw, tracked,"
         " SWARM_STEP_CANCELLED",
         "    }\n    swarm__step_end(sw, tracked, SWARM_STEP_CANCELLED"),
     "arrivals are not sorted": (
