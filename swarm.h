@@ -370,6 +370,9 @@ typedef struct swarm_config {
                                accesses_max */
     uint32_t branches_max;  /* branches open; default 64 */
     uint32_t prefixes_max;  /* prompt prefixes that agents hold; default 1,024 */
+    uint32_t labels_max;    /* kinds of step, counted once a profile, whose durations are learned;
+                               default 512 */
+    uint32_t reserved;      /* 0 */
 } swarm_config;
 
 /* Flags of swarm_config. */
@@ -1278,8 +1281,12 @@ typedef struct swarm_step_spec {
     swarm_function function;   /* null: an agent step; else a call step (no skills, needs, agent) */
     uint64_t argument;         /* for the function, or handed to the backend */
     uint64_t key;              /* the caller's name for it, unique in its run; 0: none */
-    uint64_t order_key;        /* for SWARM_ORDER_KEY, KEY_ID and PREFIX */
-    uint64_t estimate_ns;      /* expected running time, for SWARM_ORDER_CRITICAL */
+    uint64_t order_key;        /* for SWARM_ORDER_KEY, KEY_ID and PREFIX; for CRITICAL and DEADLINE
+                                  a label of the kind of step, or 0 */
+    uint64_t estimate_ns;      /* expected running time, for SWARM_ORDER_CRITICAL and DEADLINE;
+                                  default, of an agent step with a label: the mean over attempts
+                                  with it that ended OK, in runs of these orders, with profiles
+                                  that fit, before its plan is applied; 1 if there are none */
     uint64_t task; /* digest of what an agent is asked to do; 0: none. A call step that adds a step
                       with a task which is being delegated above it, and the same requirements, has
                       its plan refused: CYCLE. What it expands are its inputs, see INPUTS */

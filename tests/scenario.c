@@ -17,6 +17,7 @@
 #include "scenario_fairness.h"
 #include "scenario_fleet.h"
 #include "scenario_governor.h"
+#include "scenario_learned.h"
 #include "scenario_order.h"
 #include "scenario_quota.h"
 #include "scenario_stall.h"
@@ -44,6 +45,8 @@ static const struct entry entries[] = {
     {"governor", play_governor, false, "300 steps, and a backend that turns away what is too much"},
     {"hedge", play_hedge, false, "300 steps of which some hang: second attempts for the slow ones"},
     {"join", play_join, false, "300 steps of which some hang: all of them, or 95 of 100"},
+    {"learned_fleet", play_learned_fleet, true, "300 recorded sessions, durations learned"},
+    {"learned_workflows", play_learned_workflows, true, "recorded workflows, others of their kind"},
     {"quota_death", play_quota_death, false,
      "4,000 steps, and an account that pays for half of them"},
     {"vote", play_vote, false, "five voters, three must agree: all of them, or until they do"},

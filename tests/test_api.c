@@ -104,6 +104,8 @@ static const struct {
     {"no version", SWARM_E_MISMATCH, {.size = sizeof(swarm_config)}},
     CONFIG("only size and version", SWARM_OK, .seed = 0),
     CONFIG("too many prefixes", SWARM_E_INVALID, .prefixes_max = UINT32_MAX),
+    CONFIG("too many labels", SWARM_E_INVALID, .labels_max = UINT32_MAX),
+    CONFIG("reserved", SWARM_E_INVALID, .reserved = 1),
     CONFIG("unknown flag", SWARM_E_INVALID, .flags = 4),
     CONFIG("late edges in static runs", SWARM_E_INVALID, .flags = 3),
     CONFIG("all flags", SWARM_E_INVALID, .flags = UINT32_MAX),

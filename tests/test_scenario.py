@@ -122,6 +122,20 @@ def join(v):
     within(v["k_of_n"], 21000, 26100)
 
 
+def learned_fleet(v):
+    """Fewest steps done first is exact: at most 1.25 of the bound; 1.10 with what was learned."""
+    assert v["lower_bound"] == 576230 and v["fewest_done"] == 717509
+    within(v["fewest_done"] / v["lower_bound"], 1, 1.25)
+    within(v["learned"] / v["lower_bound"], 1, 1.10)
+    within(v["learned"], 576230, v["learning"])
+
+
+def learned_workflows(v):
+    """An independent simulation of the same rule: 1.074 of the bound, 1.092 by hops."""
+    assert v["workflows"] == 86
+    within(v["mean_ppm"], 1073000, 1075000)
+
+
 def vote(v):
     """All five 19.8 s, early stop 11.4 s and 21 % cheaper; three of five at .8 are right in .942.
 
@@ -157,6 +171,9 @@ SCENARIOS = {
               None),
     "join": (join, "all k_of_n", None),
     "quota_death": (quota_death, "steps terminal_or_paused ms_to_settle recharged_tokens", None),
+    "learned_fleet": (learned_fleet, "fewest_done learned lower_bound",
+                      "agentsessions/sessions.txt"),
+    "learned_workflows": (learned_workflows, "mean_ppm worst_ppm", "index.csv"),
     "vote": (vote, "full early accuracy_full_ppm accuracy_early_ppm cost_ratio_ppm", None),
 }
 

@@ -40,7 +40,8 @@ FLOORS = {
 }
 # Records and names that several modules of dispatch know; all else meets in the core.
 DISPATCH_SHARED = {"src/dispatch/" + name + ".h"
-                   for name in "table skill skillset charge shape state tenant wait prefix".split()}
+                   for name in ("table skill skillset charge shape state tenant wait prefix "
+                                "duration").split()}
 PUBLIC_INCLUDES = {"stdbool.h", "stddef.h", "stdint.h"}
 CORE_INCLUDES = PUBLIC_INCLUDES | {"string.h", "limits.h", "assert.h", "stdalign.h"}
 ATOMIC_H = "src/base/atomic.h"

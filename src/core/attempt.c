@@ -330,6 +330,10 @@ void swarm__attempt_wins(swarm *sw, uint32_t tracked, struct attempt *attempt) {
     struct tracked *step = &sw->dispatch.tracked[tracked];
     swarm_status reason;
 
+    if (step->order_key != 0 && order_is_timed(sw->dispatch.runs[step->run].order)) {
+        duration_learn(&sw->dispatch.durations, step->order_key,
+                       sw->dispatch.agents[attempt->agent].profile, sw->now_ns - attempt->start_ns);
+    }
     if (step->guard != NONE32 && !attempt->kept) {
         swarm__hedge_learn(sw, attempt);
         swarm__rivals_drop(sw, tracked, SWARM_OK);

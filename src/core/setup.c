@@ -66,16 +66,17 @@ static void fill_defaults(swarm_config *c) {
     set_default(&c->effects_max, 2 * (uint64_t)c->accesses_max);
     set_default(&c->branches_max, 64);
     set_default(&c->prefixes_max, 1024);
+    set_default(&c->labels_max, 512);
     c->spin = c->spin == SWARM_NONE ? 0 : c->spin;
 }
 
 static bool counts_fit(const swarm_config *c) {
-    const uint32_t counts[] = {c->runs_max,     c->tracked_max,  c->delays_max,  c->inputs_max,
-                               c->agents_max,   c->permits_max,  c->demands_max, c->backends_max,
-                               c->inflight_max, c->scopes_max,   c->plans_max,   c->ranges_max,
-                               c->commands_max, c->guards_max,   c->asks_max,    c->shapes_max,
-                               c->budgets_max,  c->charges_max,  c->states_max,  c->accesses_max,
-                               c->effects_max,  c->branches_max, c->tenants_max, c->prefixes_max};
+    const uint32_t counts[] = {
+        c->runs_max,    c->tracked_max,  c->delays_max,   c->inputs_max,   c->agents_max,
+        c->permits_max, c->demands_max,  c->backends_max, c->inflight_max, c->scopes_max,
+        c->plans_max,   c->ranges_max,   c->commands_max, c->guards_max,   c->asks_max,
+        c->shapes_max,  c->budgets_max,  c->charges_max,  c->states_max,   c->accesses_max,
+        c->effects_max, c->branches_max, c->tenants_max,  c->prefixes_max, c->labels_max};
 
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         if (counts[i] > COUNT_LIMIT) {
@@ -101,7 +102,7 @@ static swarm_status config_check(const swarm_config *config, swarm_config *out) 
         out->flags > (SWARM_CONFIG_STATIC | SWARM_CONFIG_LATE_EDGES) ||
         out->flags == (SWARM_CONFIG_STATIC | SWARM_CONFIG_LATE_EDGES) ||
         out->log_bytes < LOG_LEAST ||
-        (out->log_bytes != SWARM_NEVER && out->log_bytes > SIZE_MAX / 2) ||
+        (out->log_bytes != SWARM_NEVER && out->log_bytes > SIZE_MAX / 2) || out->reserved != 0 ||
         (out->host != NULL && out->host->size != sizeof *out->host)) {
         return SWARM_E_INVALID;
     }
@@ -195,6 +196,11 @@ static void layout_prefixes(struct prefixes *p, struct arena *arena, const swarm
     p->chains = CARVE(arena, chains_for(c->prefixes_max), uint32_t);
 }
 
+static void layout_durations(struct durations *t, struct arena *arena, const swarm_config *c) {
+    t->entries = CARVE(arena, c->labels_max, struct duration);
+    t->chains = CARVE(arena, chains_for(c->labels_max), uint32_t);
+}
+
 static void layout_core(swarm *sw, struct arena *arena, const swarm_config *c) {
     sw->late = CARVE(arena, (c->flags & SWARM_CONFIG_LATE_EDGES) != 0 ? c->steps_max : 0,
                      struct late_node);
@@ -238,6 +244,7 @@ static void layout(swarm *sw, struct arena *arena, const swarm_config *c) {
     layout_state(&sw->dispatch.state, arena, c);
     layout_waits(&sw->dispatch.waits, arena, c);
     layout_prefixes(&sw->dispatch.prefixes, arena, c);
+    layout_durations(&sw->dispatch.durations, arena, c);
     layout_core(sw, arena, c);
     swarm__log_layout(&sw->log, arena, c->log_bytes);
 }
@@ -294,6 +301,12 @@ static void start_prefixes(struct prefixes *p, const swarm_config *c) {
     slots_init(&p->free, p->free.links, c->prefixes_max);
 }
 
+static void start_durations(struct durations *t, const swarm_config *c) {
+    t->mask = chains_for(c->labels_max) - 1;
+    t->capacity = c->labels_max;
+    memset(t->chains, 0xff, (t->mask + (size_t)1) * sizeof *t->chains);
+}
+
 static void start_dispatch(swarm *sw) {
     struct dispatch *d = &sw->dispatch;
     const swarm_config *c = &sw->config;
@@ -311,6 +324,7 @@ static void start_dispatch(swarm *sw) {
     start_lists(d, c);
     start_state(&d->state, c);
     start_prefixes(&d->prefixes, c);
+    start_durations(&d->durations, c);
     memset(d->waits.for_step, 0, c->inflight_max * sizeof *d->waits.for_step);
     d->waits.at = d->waits.stuck_first = NONE32;
     swarm__tenant_fill(d, 0, NULL);

@@ -19,13 +19,31 @@ static struct tracked *new_step(const struct levels *l, uint32_t slot) {
     return step != NULL && step->ordinal == SWARM_NEVER ? step : NULL;
 }
 
-static bool is_timed(uint32_t order) {
-    return order == SWARM_ORDER_CRITICAL || order == SWARM_ORDER_DEADLINE;
+/* The mean over the profiles that have the skills; 1 for a label that none of them has ended. */
+static uint64_t learned(const struct dispatch *d, uint64_t label, const struct skill_set *skills) {
+    uint64_t count = 0, sum_ns = 0;
+
+    for (uint32_t at = *duration_chain(&d->durations, label); at != NONE32;
+         at = d->durations.entries[at].chain) {
+        const struct duration *entry = &d->durations.entries[at];
+
+        if (entry->label == label && set_within(skills, &d->profiles[entry->profile].skills)) {
+            count += entry->count;
+            sum_ns = saturating_add64(sum_ns, entry->sum_ns);
+        }
+    }
+    return sum_ns < count || count == 0 ? 1 : sum_ns / count;
 }
 
 static uint64_t weight(const struct levels *l, const struct tracked *step) {
-    SWARM_ASSERT(l->order == SWARM_ORDER_HOPS || is_timed(l->order));
-    return l->order == SWARM_ORDER_HOPS ? 1 : step->estimate_ns;
+    SWARM_ASSERT(l->order == SWARM_ORDER_HOPS || order_is_timed(l->order));
+    if (l->order == SWARM_ORDER_HOPS) {
+        return 1;
+    }
+    if (step->estimate_ns != 0 || step->order_key == 0 || step->demand == NONE32) {
+        return step->estimate_ns;
+    }
+    return learned(l->d, step->order_key, &l->d->demands[step->demand].skills);
 }
 
 static void relax(const struct levels *l, struct tracked *from, const struct tracked *to,
@@ -70,7 +88,7 @@ static void follow_delays(const struct levels *l, struct tracked *to) {
     for (uint32_t at = to->delays_first; at != NONE32; at = (uint32_t)l->d->delays[at].ordinal) {
         struct tracked *from = new_step(l, l->d->delays[at].from);
 
-        if (from != NULL && is_timed(l->order)) {
+        if (from != NULL && order_is_timed(l->order)) {
             relax(l, from, to, l->d->delays[at].delay_ns);
         }
     }
@@ -121,7 +139,7 @@ void swarm__order_levels(struct dispatch *d, const struct graph_plan *plan, uint
                          uint32_t order) {
     struct levels l = {d, plan, order, NONE32};
 
-    if (order != SWARM_ORDER_HOPS && !is_timed(order)) {
+    if (order != SWARM_ORDER_HOPS && !order_is_timed(order)) {
         return;
     }
     levels_begin(&l);

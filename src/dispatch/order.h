@@ -13,6 +13,11 @@
 
 #define PRIORITY_MAX 255u
 
+/* Whether the order looks at how long steps take: then a step's order_key may be a label. */
+static inline bool order_is_timed(uint32_t order) {
+    return order == SWARM_ORDER_CRITICAL || order == SWARM_ORDER_DEADLINE;
+}
+
 /* Fills `level` of the plan's tracked steps. The plan is checked and not yet linked; `delays` is
  * its list. Only ways through tracked steps count. */
 void swarm__order_levels(struct dispatch *d, const struct graph_plan *plan, uint32_t delays,

@@ -33,6 +33,7 @@
 #include "../base/slots.h"
 #include "../graph/graph.h"
 #include "../graph/step.h"
+#include "duration.h"
 #include "prefix.h"
 #include "shape.h"
 #include "skillset.h"
@@ -158,8 +159,7 @@ struct profile {
 
 struct agent {
     swarm_notebook notebook;
-    uint64_t attempts;
-    uint64_t busy_ns;
+    uint64_t attempts, busy_ns;
     uint32_t profile;
     uint32_t inflight;
     bool withdrawn;
@@ -241,8 +241,7 @@ enum { ATTEMPT_WANTS_START = 1, ATTEMPT_WANTS_CANCEL = 2, ATTEMPT_WANTS_RELEASE 
 struct run {
     swarm_run_report report;
     uint64_t key, seed;
-    uint64_t steps_max;
-    uint64_t attempts_max;
+    uint64_t steps_max, attempts_max;
     uint64_t ordinal_next;
     uint32_t level_max;       /* of its steps: see late.c */
     uint64_t number;          /* in the log, from 1 */
@@ -319,6 +318,7 @@ struct dispatch {
     struct state state;
     struct waits waits;
     struct prefixes prefixes;
+    struct durations durations;
     atomic_u64 *skills;            /* digests of names, see skill.h */
     struct heap_node *timer_nodes; /* tracked, attempts, delays, backends, permits, governors,
                                       breakers */
