@@ -41,7 +41,7 @@ static const struct entry entries[] = {
     {"critical_path", play_critical_path, true, "4,000 steps in uneven chains on 48 agents"},
     {"dataflow", play_dataflow, true, "300 chains of 13 steps on 64 agents, against barriers"},
     {"deadlock", play_deadlock, false, "cycles in plans, and circles of steps that run"},
-    {"fairness", play_fairness, false, "300 runs of unequal size, three tenants, 64 agents"},
+    {"fairness", play_fairness, true, "300 runs of unequal size, three tenants, 64 agents"},
     {"governor", play_governor, false, "300 steps, and a backend that turns away what is too much"},
     {"hedge", play_hedge, false, "300 steps of which some hang: second attempts for the slow ones"},
     {"join", play_join, false, "300 steps of which some hang: all of them, or 95 of 100"},

@@ -210,6 +210,16 @@ static inline bool workload_open_graph(struct scenario *s, struct workload *work
             input_fail(&s->error, "SWARM_E_INVALID", 0, "not a .dag or .stg file"));
 }
 
+/* The same, of recorded sessions: the first 14 requests of each of 300, think times cut to 10 s, as
+ * in all figures for them. */
+static inline bool workload_open_sessions(struct scenario *s, const char *path,
+                                          struct workload *workload) {
+    struct input_options options = {.sessions = 300, .requests = 14, .think_cap_ms = 10000};
+    return workload_open(s, path, &options, workload) &&
+           (workload->run.kind == INPUT_SESSIONS ||
+            input_fail(&s->error, "SWARM_E_INVALID", 0, "not a file of sessions"));
+}
+
 /* ---- Fleets ------------------------------------------------------------------------------ */
 
 /* A swarm without a log, the mock, and so many agents that take one step at a time. Closed with

@@ -10,6 +10,8 @@
  *   oracle  the run with the fewest steps, which somebody knows beforehand; to ask anew at each
  *           start which has the fewest left would be better by 1 %
  *
+ * With --input recorded sessions are the runs. All of them begin at once.
+ *
  * Service error: three tenants of weights 1, 2 and 5 with more work than agents; of all starts and
  * all pairs the largest difference of starts by weight, in starts, rounded up.
  */
@@ -131,6 +133,81 @@ static inline bool share_block(struct scenario *s, const struct share_policy *po
     return good;
 }
 
+/* ---- Recorded sessions, a run each, that all begin at once ----------------------------------- */
+
+static inline bool sessions_plan(struct scenario *s, const struct input_run *sessions,
+                                 uint32_t session, swarm_run run) {
+    const uint32_t *first = &sessions->trace_first[session];
+    swarm_plan *plan = swarm_plan_open(s->engine.sw, run);
+    swarm_step last = {0};
+    for (uint32_t v = first[0]; v < first[1]; ++v) {
+        swarm_step step =
+            swarm_step_add(plan, &(swarm_step_spec){.argument = sessions->tasks[v].duration});
+        if (v > first[0]) {
+            uint64_t think = sessions->edges[sessions->edge_first[v - 1]].delay;
+            swarm_edge_add(plan, last, step, think == 0 ? SWARM_ZERO : think);
+        }
+        last = step;
+    }
+    return world_commit(s, plan);
+}
+
+static inline bool sessions_play(struct scenario *s, const struct input_run *sessions,
+                                 swarm_run *runs, uint64_t *out_mean) {
+    swarm_tenant_spec tenant = {.name = "tenant", .runs = SWARM_RUNS_LEAST_SERVED};
+    swarm_run_spec spec = {.tenant = swarm_tenant_add(s->engine.sw, &tenant)};
+    uint64_t sum = 0;
+    bool good = true;
+    for (uint32_t t = 0; t < sessions->trace_count && good; ++t) {
+        runs[t] = swarm_run_open(s->engine.sw, &spec);
+        good = sessions_plan(s, sessions, t, runs[t]);
+    }
+    good = good && world_drive(s);
+    for (uint32_t t = 0; t < sessions->trace_count && good; ++t) {
+        swarm_run_report report = {.ok = 0};
+        good = world_report(s, runs[t], 1, &report);
+        sum += report.end_ns;
+    }
+    *out_mean = good ? sum / sessions->trace_count : 0;
+    return good;
+}
+
+static inline bool sessions_least_served(struct scenario *s, const struct input_run *sessions,
+                                         uint64_t *out_mean) {
+    swarm_mock_model model = {.kind = SWARM_MOCK_ARGUMENT};
+    swarm_mock_spec mock = {.models = &model};
+    swarm_config config = {.runs_max = sessions->trace_count,
+                           .steps_max = sessions->task_count,
+                           .tracked_max = sessions->task_count};
+    swarm_run *runs = array_new(sessions->trace_count, sizeof *runs);
+    if (runs == NULL) {
+        return input_out_of_memory(&s->error, 0);
+    }
+    bool good = world_open(s, &config, &mock, SHARE_AGENTS);
+    if (good) {
+        good = sessions_play(s, sessions, runs, out_mean);
+        engine_close(&s->engine);
+    }
+    free(runs);
+    return good;
+}
+
+/* The oracle knows how long each session still takes. */
+static inline bool sessions_compare(struct scenario *s) {
+    struct run_result fcfs = {.mean_completion = 0}, oracle = {.mean_completion = 0};
+    struct workload workload;
+    uint64_t least = 0;
+    bool good = workload_open_sessions(s, s->input, &workload) &&
+                sessions_least_served(s, &workload.run, &least) &&
+                graph_play(s, &workload.run, SHARE_AGENTS, POLICY_FIFO, &fcfs) &&
+                graph_play(s, &workload.run, SHARE_AGENTS, POLICY_SHORTEST_REMAINING, &oracle);
+    workload_close(&workload);
+    scenario_add(s, "las_mean", least);
+    scenario_add(s, "fcfs_mean", fcfs.mean_completion);
+    scenario_add(s, "oracle_mean", oracle.mean_completion);
+    return good;
+}
+
 /* ---- Tenants with more work than agents ------------------------------------------------------ */
 
 static const uint32_t share_weights[SHARE_TENANTS] = {1, 2, 5};
@@ -188,7 +265,10 @@ static inline bool play_fairness(struct scenario *s) {
                                                     {SWARM_ORDER_KEY, SWARM_RUNS_TOGETHER}};
     static const char *const keys[3] = {"las_mean", "fcfs_mean", "oracle_mean"};
     uint64_t value = 0;
-    for (uint32_t i = 0; i < 3; ++i) {
+    if (s->input != NULL && !sessions_compare(s)) {
+        return false;
+    }
+    for (uint32_t i = 0; s->input == NULL && i < 3; ++i) {
         if (!share_block(s, &policies[i], &value)) {
             return false;
         }

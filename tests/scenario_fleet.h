@@ -190,11 +190,8 @@ static inline bool fleet_run(struct scenario *s, const struct input *input, stru
 }
 
 static inline bool play_cache_fleet(struct scenario *s) {
-    struct input_options options = {.sessions = 300, .requests = 14, .think_cap_ms = 10000};
     struct workload workload;
-    bool good = workload_open(s, s->input != NULL ? s->input : FLEET_FILE, &options, &workload) &&
-                (workload.run.kind == INPUT_SESSIONS ||
-                 input_fail(&s->error, "SWARM_E_INVALID", 0, "not a file of sessions")) &&
+    bool good = workload_open_sessions(s, s->input != NULL ? s->input : FLEET_FILE, &workload) &&
                 fleet_run(s, &workload.input, &workload.run, POLICY_FIFO);
     workload_close(&workload);
     return good;

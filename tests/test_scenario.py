@@ -242,7 +242,7 @@ def stages(graph):
 
 
 def check_recorded():
-    """A recorded graph: exactly the makespans of a second implementation."""
+    """Recorded graphs and sessions: exactly the values of a second implementation."""
     for name in ("1000genome-chameleon-10ch-100k-001", "cycles-chameleon-10l-1c-9p-001"):
         path = os.path.join(DATA, "wfcommons", name + ".dag")
         if not os.path.exists(path):
@@ -256,6 +256,12 @@ def check_recorded():
         assert values["dataflow_makespan"] == reference.list_schedule(graph, 64, "fifo"), name
         assert values["bsp_makespan"] == sum(reference.list_schedule(stage, 64, "fifo")
                                              for stage in stages(graph)), name
+    path = os.path.join(DATA, "agentsessions", "sessions.txt")
+    if not os.path.exists(path):
+        return "shared is missing: no " + path
+    values = play("fairness", 1, path)
+    assert values["fcfs_mean"] == 463073 and values["oracle_mean"] == 314510
+    within(values["las_mean"], values["oracle_mean"], values["fcfs_mean"])
     return None
 
 
@@ -272,7 +278,7 @@ def check_usage():
             assert name in errors, words
     for bad in (HERE, os.path.join(HERE, "nonesuch"), os.path.join(HERE, "test_scenario.py"),
                 os.path.join(HERE, "data", "tiny.het"), os.devnull):
-        for name in ("cache_fleet", "critical_path", "dataflow"):
+        for name in ("cache_fleet", "critical_path", "dataflow", "fairness"):
             code, text, errors = run(name, "--input", bad)
             assert code == 1 and text == "" and "SWARM_E_" in errors, (bad, code, text, errors)
 
