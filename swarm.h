@@ -14,6 +14,9 @@
  *
  * THE SMALLEST PROGRAM
  *
+ * `backend` is a table of yours that executes steps, or one that comes with the library:
+ * backends/mock/swarm_mock.h simulates agents, backends/http and backends/moe are real.
+ *
  *     swarm_config config = {.size = sizeof config, .version = SWARM_VERSION,
  *                            .host = swarm_host_default()};
  *     swarm *sw = NULL;
@@ -50,9 +53,9 @@
  * Agent, profile, skill: an agent executes steps, `inflight_max` at a time; its profile says which
  * skills it has and which backend drives it; a step lists the skills that it requires. Permit: a
  * named semaphore with a capacity. A step may need units of several permits; it gets all of them or
- * none. Attempt: one try of an agent step. A failed attempt may be followed by another one;
- * whatever comes late from a superseded attempt is billed and not used. Ordinal: the number that a
- * step has in its run, from 0, in the order in which it was added. The log, tie-breaks and reports
+ * none. Attempt: one try of an agent step. A failed attempt may be followed by another one; what a
+ * superseded attempt answers within cancel_grace_ns is billed and not used. Ordinal: the number that
+ * a step has in its run, from 0, in the order in which it was added. The log, tie-breaks and reports
  * use ordinals; handles are never logged, ordered or hashed.
  *
  * TIME, INSTANTS AND DETERMINISM
@@ -81,9 +84,9 @@
  * A call that returns swarm_status gives SWARM_OK (0) or a negative code, and on an error nothing
  * has changed. A call that returns a handle gives the null handle ({0}) on an error; null handles
  * may be passed on, and the first error of such a chain is kept until swarm_plan_commit or
- * swarm_fault reports it. A handle that outlived its object gives SWARM_E_STALE, never undefined
- * behaviour; a handle of another swarm may happen to fit, so keep them apart. Nothing aborts,
- * prints, exits or jumps.
+ * swarm_fault reports it. A plan that was committed or dropped is gone and keeps none. A handle that
+ * outlived its object gives SWARM_E_STALE, never undefined behaviour; a handle of another swarm may
+ * happen to fit, so keep them apart. Nothing aborts, prints, exits or jumps.
  *
  * MEMORY
  *
@@ -439,12 +442,12 @@ typedef struct swarm_request {
     swarm_attempt attempt;    /* START, CANCEL: what swarm_complete answers */
     swarm_run run;            /* START, CANCEL: the run */
     swarm_step step;          /* START: for swarm_input; may be stale for others */
-    swarm_agent agent;        /* START: who does it */
+    swarm_agent agent;        /* START, CANCEL: who does it */
     swarm_backend_id backend; /* whom to hand it to */
     uint64_t run_key;         /* START, CANCEL: the run's key */
     uint64_t step_key;        /* the step's key, or 0 */
     uint64_t ordinal;         /* the step's ordinal in its run */
-    uint64_t argument;        /* the step's argument */
+    uint64_t argument;        /* START: the step's argument */
     uint64_t run_seed;        /* seed of the run, for backends that draw */
     uint64_t now_ns;          /* START, CANCEL: when the attempt was started, also if it is handed
                                  out again after a resume; else the time of the last round */
@@ -581,7 +584,7 @@ enum {
 typedef struct swarm_budget_spec {
     const char *name;    /* unique among open budgets; digested */
     swarm_budget parent; /* the one above; null: none */
-    swarm_amounts limit; /* 0: unlimited in this dimension; SWARM_ZERO: nothing at all */
+    swarm_amounts limit; /* 0: UNLIMITED in this dimension; SWARM_ZERO: nothing at all */
     uint32_t policy;     /* SWARM_BUDGET_*; default WAIT */
     uint32_t reserved;   /* 0 */
 } swarm_budget_spec;
@@ -718,7 +721,8 @@ typedef struct swarm_call {
 
 /* A call step's function. Runs on any worker, for any step, in parallel with itself: the same
  * argument must give the same result, for a step may be run again after a resume. *out_value begins
- * as 0 and becomes the step's value when OK is returned. Anything but OK fails the step. */
+ * as 0 and becomes the step's value when OK is returned. Anything but OK fails the step; PAUSE makes
+ * one of swarm_step_add ask, see swarm_answer. */
 typedef swarm_outcome swarm_call_function(void *context, const swarm_call *call,
                                           uint64_t *out_value);
 
@@ -793,7 +797,8 @@ SWARM_API swarm_status swarm_run_close(swarm *sw, swarm_run run);
 
 /* Cancels whatever has not ended, and closes the run, as swarm_step_cancel does. Attempts in flight
  * get a CANCEL request and keep agent and permits until they are answered or cancel_grace_ns has
- * passed; what comes later is billed and not used. STALE; FULL (commands_max). [any] */
+ * passed; an answer within that time is billed and not used. A later one is STALE: not billed, and a
+ * charge is booked as reserved. STALE; FULL (commands_max). [any] */
 SWARM_API swarm_status swarm_run_cancel(swarm *sw, swarm_run run);
 
 /* Starts a static run again, from the first step, without building it again. BUSY until it
@@ -1334,9 +1339,9 @@ SWARM_API swarm_step swarm_range_add(swarm_plan *plan, swarm_function function, 
  * an earlier plan of the same growing run, ended or not; `to` must be a step of this plan (else
  * FROZEN, or STARTED when it has ended), or an OPEN one of an earlier plan that has not begun (else
  * STARTED, by the commit; its errors name the steps by their ordinals in the run). A repeated edge
- * counts once. If `from` ends otherwise than
- * OK, `to` is SKIPPED. INVALID, STALE, CYCLE (also for a self-edge), FULL (edges_max, delays_max,
- * inputs_max). The status is that of the plan's first error. [owner] or [call]
+ * counts once. If `from` ends otherwise than OK, `to` is SKIPPED. INVALID, STALE, CYCLE for a
+ * self-edge (longer ones are told by the commit), FULL (edges_max, delays_max, inputs_max). The
+ * status is that of the plan's first error. [owner] or [call]
  */
 SWARM_API swarm_status swarm_edge_add(swarm_plan *plan, swarm_step from, swarm_step to,
                                       uint64_t delay_ns);
@@ -1384,8 +1389,8 @@ SWARM_API swarm_status swarm_edge_add_with(swarm_plan *plan, swarm_step from, sw
  */
 SWARM_API swarm_status swarm_plan_continue(swarm_plan *plan, swarm_step step);
 
-/* Applies the plan: all of it, or nothing and the first error in *out_error (may be null).
- * Either way the plan is gone. An empty plan changes nothing, but it is a static run's plan,
+/* Applies the plan: all of it, or nothing and the first error in *out_error (may be null; OK says
+ * so there). Either way the plan is gone. An empty plan changes nothing, but it is a static run's plan,
  * which then ends. FROZEN when its run was closed or cancelled meanwhile. AGAIN, the plan kept,
  * when the log's ring has no room, or a round waits for room: read it out, advance and call
  * again. INVALID for null, a plan that is gone, and a call step's, which is committed by its
@@ -1453,7 +1458,8 @@ typedef struct swarm_step_info {
 /* Writes what is known of a step; times and attempts are 0 for plain call steps. STALE. [owner] */
 SWARM_API swarm_status swarm_step_status(swarm *sw, swarm_step step, swarm_step_info *out_info);
 
-/* The step of a run with this key, or the null handle. [owner] */
+/* The step of a run with this key, or the null handle. What a call step added is let go of when it
+ * ends, and found no more, unless it is KEPT. [owner] */
 SWARM_API swarm_step swarm_step_find(swarm *sw, swarm_run run, uint64_t key);
 
 /* Lets go of a step of a growing run: its slot returns to the pool when it has ended and nobody
@@ -1527,7 +1533,9 @@ SWARM_API swarm_status swarm_step_skip(swarm *sw, swarm_step step);
  * A request that you have no room for is answered with the outcome REFUSED. Sleep when a pass
  * changed nothing, until swarm_next_deadline or a deadline of your backends; `wakeup` rings when
  * another thread posted something. `now` is any clock that does not go back. All runs have ended
- * when swarm_stats.open is 0.
+ * when swarm_stats.open is 0; attempts that they gave up may still be in flight: swarm_free is BUSY
+ * until they are answered, or after swarm_drain. With log_bytes SWARM_NEVER there is no log to read
+ * or acknowledge; else nothing is handed out before its frame is acknowledged.
  */
 
 /* Takes the turn: the caller becomes the owner. AGAIN when it is held elsewhere; the holder is

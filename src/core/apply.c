@@ -434,13 +434,16 @@ swarm_status swarm_plan_commit(swarm_plan *plan, swarm_error *out_error) {
         status = swarm__plan_apply(plan, &error);
         error.text = status == SWARM_E_AGAIN ? "plan: read out the log first" : error.text;
     }
+    if (status == SWARM_OK) {
+        swarm__refuse(&error, status, swarm_status_text(status));
+    }
     if (status == SWARM_OK && plan->graph.is_static) {
         plan->sw->dispatch.runs[plan->run].closed = true;
         plan->sw->dispatch.runs[plan->run].report.state = SWARM_RUN_CLOSED;
         plan->sw->dispatch.runs[plan->run].quiet = plan->graph.count == 0;
         plan->sw->round.runs_quiet = true;
     }
-    if (status != SWARM_OK && out_error != NULL) {
+    if (out_error != NULL) {
         *out_error = error;
     }
     return status;

@@ -5,7 +5,8 @@
  * enter and leave run on the worker. A tracked step's record is the worker's from the one to the
  * other, but for its state, which is the turn's. A plain step that comes back to the turn has no
  * record: its output carries the outcome, or the index of the plan that it brought, or why its plan
- * was refused; or the value, in state OK, if it ran well and continues a tracked step.
+ * was refused; or the value, in state OK, if it ran well and continues a tracked step. A failed one
+ * keeps the outcome, or the refusal.
  */
 #include "guard.h"
 
@@ -18,8 +19,11 @@ static uint64_t refusal_word(const swarm_error *error) {
     return OUTPUT_REFUSED | (uint64_t)(-(int64_t)error->status) << 32 | error->index;
 }
 
-swarm_status swarm__plain_refusal(uint64_t output, uint32_t *out_index) {
+swarm_status swarm__plain_refusal(uint64_t output, swarm_outcome *out_outcome,
+                                  uint32_t *out_index) {
+    *out_outcome = SWARM_OUTCOME_GARBAGE;
     if ((output & OUTPUT_REFUSED) == 0) {
+        *out_outcome = output <= SWARM_OUTCOME_PAUSE ? (swarm_outcome)output : *out_outcome;
         return SWARM_OK;
     }
     *out_index = (uint32_t)output;
@@ -212,8 +216,9 @@ void swarm__plain_returned(swarm *sw, uint32_t slot) {
     refusal = ok ? refusal : refusal_word(&error);
     swarm__plain_end(sw, slot, state,
                      state == SWARM_STEP_OK       ? value
-                     : state == SWARM_STEP_FAILED ? refusal
-                                                  : 0);
+                     : state != SWARM_STEP_FAILED ? 0
+                     : refusal != 0               ? refusal
+                                                  : value); /* its outcome */
 }
 
 /* ---- for the function */

@@ -35,7 +35,7 @@ void swarm__call_returned(swarm *sw, uint32_t slot, bool spoilt);
 /* The same for a plain one. */
 void swarm__plain_returned(swarm *sw, uint32_t slot);
 /* Why the plan of a plain step that failed was refused, from its output; OK: there was none. */
-swarm_status swarm__plain_refusal(uint64_t output, uint32_t *out_index);
+swarm_status swarm__plain_refusal(uint64_t output, swarm_outcome *out_outcome, uint32_t *out_index);
 /* The plan that a call step brought to the turn, or null. */
 swarm_plan *swarm__plan_of_call(swarm *sw, uint32_t slot);
 

@@ -27,7 +27,8 @@ static void info_of_plain(const swarm *sw, uint32_t slot, swarm_step_info *info)
     if (info->state == SWARM_STEP_OK) {
         info->result.value = sw->graph.output[slot];
     } else if (info->state == SWARM_STEP_FAILED) {
-        info->plan_status = swarm__plain_refusal(sw->graph.output[slot], &info->plan_index);
+        info->plan_status =
+            swarm__plain_refusal(sw->graph.output[slot], &info->outcome, &info->plan_index);
     }
 }
 
@@ -202,6 +203,23 @@ static uint32_t first_shut(swarm *sw, const struct run *run) {
     return at;
 }
 
+/* Why a step waits when nothing moves any more. */
+static const char *stall_text(const struct dispatch *d, uint32_t waiting) {
+    uint32_t demand = waiting == NONE32 ? NONE32 : d->tracked[waiting].demand;
+    uint32_t list = demand == NONE32 || d->tracked[waiting].state != SWARM_STEP_READY
+                        ? NONE32
+                        : d->demands[demand].list;
+
+    if (list == NONE32) {
+        return "run: nothing can move this step any more";
+    }
+    if (list >= wait_of_budget(d, 0)) {
+        return "run: this step waits for its budget; raise it with swarm_budget_limit";
+    }
+    return list == WAIT_AGENT ? "run: this step waits for an agent; add one that fits"
+                              : "run: this step waits for a permit, rate or agent that never comes";
+}
+
 swarm_status swarm_run_check(swarm *sw, swarm_run handle, swarm_error *out_error) {
     uint32_t index, waiting;
     swarm_run_report report;
@@ -235,12 +253,10 @@ swarm_status swarm_run_check(swarm *sw, swarm_run handle, swarm_error *out_error
         return SWARM_E_PAUSED;
     }
     if (out_error != NULL) {
-        const char *text = "run: nothing can move this step any more";
-
         swarm__refuse(out_error, SWARM_E_STALLED,
                       report.state == SWARM_RUN_OPEN && waiting == NONE32
                           ? "run: open, with nothing to do; commit a plan, or close it"
-                          : text);
+                          : stall_text(&sw->dispatch, waiting));
         out_error->step = waiting == NONE32 ? SWARM_NEVER : sw->dispatch.tracked[waiting].ordinal;
     }
     return SWARM_E_STALLED;

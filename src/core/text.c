@@ -38,7 +38,7 @@ const char *swarm_status_text(swarm_status status) {
     case SWARM_E_INVALID:
         return "INVALID: a value is out of range or options contradict each other; see the call";
     case SWARM_E_STALE:
-        return "STALE: the handle's object is gone; look it up again by its key";
+        return "STALE: the handle is null or its object is gone; look it up again by its key";
     case SWARM_E_MISSING:
         return "MISSING: no such thing; add it first";
     case SWARM_E_DUPLICATE:
@@ -58,7 +58,8 @@ const char *swarm_status_text(swarm_status status) {
     case SWARM_E_STARTED:
         return "STARTED: the step has begun; add the edge before";
     case SWARM_E_FROZEN:
-        return "FROZEN: the run takes no more plans; open it with SWARM_RUN_GROWING";
+        return "FROZEN: a closed run takes no plans, an open growing one does; a static one runs "
+               "again";
     case SWARM_E_NO_AGENT:
         return "NO_AGENT: nobody in service has the skills; add an agent or change the step";
     case SWARM_E_FENCED:
@@ -76,7 +77,8 @@ const char *swarm_status_text(swarm_status status) {
     case SWARM_E_CORRUPT:
         return "CORRUPT: a log frame is damaged; use an older copy";
     case SWARM_E_MISMATCH:
-        return "MISMATCH: made by another version or configuration; use the same ones";
+        return "MISMATCH: another version or configuration; set size and version, or use the same "
+               "ones";
     case SWARM_E_UNSUPPORTED:
         return "UNSUPPORTED: the host, backend or step cannot do it; give what it lacks";
     case SWARM_E_OVERFLOW:
