@@ -54,9 +54,9 @@
  * skills it has and which backend drives it; a step lists the skills that it requires. Permit: a
  * named semaphore with a capacity. A step may need units of several permits; it gets all of them or
  * none. Attempt: one try of an agent step. A failed attempt may be followed by another one; what a
- * superseded attempt answers within cancel_grace_ns is billed and not used. Ordinal: the number that
- * a step has in its run, from 0, in the order in which it was added. The log, tie-breaks and reports
- * use ordinals; handles are never logged, ordered or hashed.
+ * superseded attempt answers within cancel_grace_ns is billed and not used. Ordinal: the number
+ * that a step has in its run, from 0, in the order in which it was added. The log, tie-breaks and
+ * reports use ordinals; handles are never logged, ordered or hashed.
  *
  * TIME, INSTANTS AND DETERMINISM
  *
@@ -84,9 +84,9 @@
  * A call that returns swarm_status gives SWARM_OK (0) or a negative code, and on an error nothing
  * has changed. A call that returns a handle gives the null handle ({0}) on an error; null handles
  * may be passed on, and the first error of such a chain is kept until swarm_plan_commit or
- * swarm_fault reports it. A plan that was committed or dropped is gone and keeps none. A handle that
- * outlived its object gives SWARM_E_STALE, never undefined behaviour; a handle of another swarm may
- * happen to fit, so keep them apart. Nothing aborts, prints, exits or jumps.
+ * swarm_fault reports it. A plan that was committed or dropped is gone and keeps none. A handle
+ * that outlived its object gives SWARM_E_STALE, never undefined behaviour; a handle of another
+ * swarm may happen to fit, so keep them apart. Nothing aborts, prints, exits or jumps.
  *
  * MEMORY
  *
@@ -721,8 +721,8 @@ typedef struct swarm_call {
 
 /* A call step's function. Runs on any worker, for any step, in parallel with itself: the same
  * argument must give the same result, for a step may be run again after a resume. *out_value begins
- * as 0 and becomes the step's value when OK is returned. Anything but OK fails the step; PAUSE makes
- * one of swarm_step_add ask, see swarm_answer. */
+ * as 0 and becomes the step's value when OK is returned. Anything but OK fails the step; PAUSE
+ * makes one of swarm_step_add ask, see swarm_answer. */
 typedef swarm_outcome swarm_call_function(void *context, const swarm_call *call,
                                           uint64_t *out_value);
 
@@ -797,8 +797,8 @@ SWARM_API swarm_status swarm_run_close(swarm *sw, swarm_run run);
 
 /* Cancels whatever has not ended, and closes the run, as swarm_step_cancel does. Attempts in flight
  * get a CANCEL request and keep agent and permits until they are answered or cancel_grace_ns has
- * passed; an answer within that time is billed and not used. A later one is STALE: not billed, and a
- * charge is booked as reserved. STALE; FULL (commands_max). [any] */
+ * passed; an answer within that time is billed and not used. A later one is STALE: not billed, and
+ * a charge is booked as reserved. STALE; FULL (commands_max). [any] */
 SWARM_API swarm_status swarm_run_cancel(swarm *sw, swarm_run run);
 
 /* Starts a static run again, from the first step, without building it again. BUSY until it
@@ -1390,9 +1390,9 @@ SWARM_API swarm_status swarm_edge_add_with(swarm_plan *plan, swarm_step from, sw
 SWARM_API swarm_status swarm_plan_continue(swarm_plan *plan, swarm_step step);
 
 /* Applies the plan: all of it, or nothing and the first error in *out_error (may be null; OK says
- * so there). Either way the plan is gone. An empty plan changes nothing, but it is a static run's plan,
- * which then ends. FROZEN when its run was closed or cancelled meanwhile. AGAIN, the plan kept,
- * when the log's ring has no room, or a round waits for room: read it out, advance and call
+ * so there). Either way the plan is gone. An empty plan changes nothing, but it is a static run's
+ * plan, which then ends. FROZEN when its run was closed or cancelled meanwhile. AGAIN, the plan
+ * kept, when the log's ring has no room, or a round waits for room: read it out, advance and call
  * again. INVALID for null, a plan that is gone, and a call step's, which is committed by its
  * return. [owner] */
 SWARM_API swarm_status swarm_plan_commit(swarm_plan *plan, swarm_error *out_error);
