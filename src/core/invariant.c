@@ -154,6 +154,7 @@ void swarm__invariant(const swarm *sw) {
     agents_hold(d, held.attempts);
     permits_hold(d, held.of_permits + backends_hold(d, held.attempts));
     swarm__budget_invariant(d);
+    swarm__demand_invariant(d);
     for (uint32_t i = 0; i < sw->config.runs_max; i++) {
         if (ATOMIC_LOAD(&d->runs[i].generation, relaxed) % 2 == 1) {
             run_holds(d, &d->runs[i]);

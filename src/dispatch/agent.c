@@ -1,5 +1,15 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * agent.c - the scoring, and the heaps of free agents.
+ *
+ * Score, higher is better: minus 1000 for a skill that the profile has beyond those required (the
+ * rare ones are kept for who needs them), minus 1000 for an attempt in flight, minus the profile's
+ * cost. Equal scores go to the smaller id, so the choice does not depend on any history. All agents
+ * of a profile differ in their load only, so the top of each profile's heap stands for it, and a
+ * pick costs the number of profiles and not of agents.
+ */
 #include "agent.h"
+
 #include "skill.h"
 
 #include <string.h>
@@ -9,7 +19,11 @@
 #define SCORE_LOAD 1000      /* for an attempt in flight */
 #define SCORE_PREFIX 1000000 /* for a cache that holds the step's prefix */
 
+/* Every refusal of a setup call passes here: status and a text that says what to do. SWARM_OK makes
+ * the record that of no error. */
 void swarm__refuse(swarm_error *out_error, swarm_status status, const char *text) {
+    SWARM_ASSERT(status <= SWARM_OK);
+    SWARM_ASSERT(text != NULL || status == SWARM_OK);
     out_error->status = status;
     out_error->index = SWARM_NONE;
     out_error->step = SWARM_NEVER;
@@ -17,6 +31,8 @@ void swarm__refuse(swarm_error *out_error, swarm_status status, const char *text
     out_error->text = text;
 }
 
+/* Adds a backend, or says why not; nothing has changed then. Names are what a resume matches by, so
+ * two may not be equal. */
 uint32_t swarm__backend_add(struct dispatch *d, const swarm_backend *table,
                             swarm_error *out_error) {
     uint32_t index = d->backends_count;
@@ -48,9 +64,11 @@ uint32_t swarm__backend_add(struct dispatch *d, const swarm_backend *table,
     heap_node_init(d->timer_nodes, timer_of_governor(d, index));
     heap_node_init(d->timer_nodes, timer_of_backend(d, index));
     d->backends_count++;
+    SWARM_ASSERT(d->backends_count <= d->config->backends_max);
     return index;
 }
 
+/* What can be said without changing anything. */
 static bool profile_check(const struct dispatch *d, const swarm_profile_spec *spec,
                           swarm_error *out_error) {
     if (spec == NULL || spec->name == NULL || (spec->skills == NULL && spec->skills_count != 0) ||
@@ -88,6 +106,8 @@ static bool profile_skills(struct dispatch *d, const swarm_profile_spec *spec,
     return status == SWARM_OK;
 }
 
+/* The record is filled before the count makes it one: a refusal in the middle leaves nothing. The
+ * version tells demands to look again which profiles fit. */
 uint32_t swarm__profile_add(struct dispatch *d, const swarm_profile_spec *spec,
                             swarm_error *out_error) {
     uint32_t index = d->profiles_count;
@@ -117,9 +137,11 @@ uint32_t swarm__profile_add(struct dispatch *d, const swarm_profile_spec *spec,
     profile->hedge_ppm = SWARM_NONE;
     d->profiles_count++;
     d->profiles_version++;
+    SWARM_ASSERT(d->profiles_count <= d->config->profiles_max);
     return index;
 }
 
+/* Whether it may get one attempt more. What is withdrawn finishes what it has. */
 static bool agent_has_room(const struct dispatch *d, uint32_t index) {
     const struct agent *agent = &d->agents[index];
 
@@ -143,10 +165,13 @@ static void agent_place(struct dispatch *d, uint32_t index) {
     }
 }
 
+/* Ids are places in the array and never used again, so a handle needs no generation. The records
+ * come before the count, which other threads read. */
 uint32_t swarm__agent_add(struct dispatch *d, uint32_t profile, uint32_t count,
                           swarm_error *out_error) {
     uint32_t first = ATOMIC_LOAD(&d->agents_count, relaxed); /* only the turn adds */
 
+    SWARM_ASSERT(profile < d->profiles_count);
     if (count == 0) {
         swarm__refuse(out_error, SWARM_E_INVALID, "agent: the count is 0");
         return NONE32;
@@ -167,8 +192,11 @@ uint32_t swarm__agent_add(struct dispatch *d, uint32_t profile, uint32_t count,
     return first;
 }
 
+/* No new attempts. Those in flight go on, and their slots come back as always. */
 void swarm__agent_withdraw(struct dispatch *d, uint32_t agent) {
+    SWARM_ASSERT(agent < ATOMIC_LOAD(&d->agents_count, relaxed));
     if (!d->agents[agent].withdrawn) {
+        SWARM_ASSERT(d->profiles[d->agents[agent].profile].agents != 0);
         d->agents[agent].withdrawn = true;
         d->profiles[d->agents[agent].profile].agents--;
         agent_place(d, agent);
@@ -182,6 +210,7 @@ void swarm__agent_shut(struct dispatch *d, uint32_t agent, bool shut) {
     }
 }
 
+/* Kernighan's: as many rounds as bits. Not a builtin: the same code for every compiler. */
 static uint32_t bits_count(uint64_t bits) {
     uint32_t count = 0;
 
@@ -233,6 +262,7 @@ static uint32_t best_of_profile(const struct dispatch *d, uint32_t profile,
                                              : best_allowed(d, profile);
 }
 
+/* Whether waiting is in vain: nobody in service, or nobody whom the step may still be given to. */
 static bool nobody_left(const struct dispatch *d, uint32_t profile, const struct demand *demand) {
     return demand->agent != NONE32
                ? d->agents[demand->agent].withdrawn || d->agents[demand->agent].avoided
@@ -308,6 +338,7 @@ void swarm__agent_take(struct dispatch *d, uint32_t agent) {
 }
 
 void swarm__agent_give(struct dispatch *d, uint32_t agent, uint64_t busy_ns) {
+    SWARM_ASSERT(d->profiles[d->agents[agent].profile].inflight != 0);
     SWARM_ASSERT(d->agents[agent].inflight != 0);
     d->agents[agent].inflight--;
     d->profiles[d->agents[agent].profile].inflight--;

@@ -64,6 +64,8 @@ static inline uint64_t ask_word(uint64_t sequence, uint32_t state) {
     return sequence << 3 | state;
 }
 
+/* Relaxed, here and in ask_state: the turn wrote it. Another thread that looks acquires by the CAS
+ * with which it claims the question. */
 static inline uint64_t ask_sequence(const struct ask *ask) {
     return ATOMIC_LOAD(&ask->word, relaxed) >> 3;
 }
@@ -94,6 +96,7 @@ static inline uint32_t ask_place(const struct ask *asks, uint32_t count) {
 
 /* ---- tokens */
 
+/* Little-endian: a token is answered on another machine. */
 static inline void token_put(unsigned char *at, uint64_t value) {
     for (uint32_t i = 0; i < 8; i++) {
         at[i] = (unsigned char)(value >> (8 * i));

@@ -12,15 +12,20 @@
 
 #include "table.h"
 
+/* Generation and state in one word, so that one CAS judges both: a late answer to a slot's former
+ * attempt fails by its generation. */
 static inline uint64_t attempt_word(uint32_t generation, uint32_t state) {
     SWARM_ASSERT(state <= ATTEMPT_ANSWERED);
     return (uint64_t)generation << 32 | state;
 }
 
+/* Relaxed: the turn asks. An answer that it has not been told of may be there already; it will come
+ * through the mailbox. */
 static inline uint32_t attempt_state(const struct dispatch *d, uint32_t attempt) {
     return (uint32_t)ATOMIC_LOAD(&d->attempts[attempt].word, relaxed);
 }
 
+/* Relaxed: only the turn changes it. */
 static inline uint32_t attempt_generation(const struct dispatch *d, uint32_t attempt) {
     return (uint32_t)(ATOMIC_LOAD(&d->attempts[attempt].word, relaxed) >> 32);
 }
@@ -55,13 +60,16 @@ static inline uint32_t attempt_new(struct dispatch *d) {
     attempt->settled = false;
     attempt->kept = false;
     heap_node_init(d->timer_nodes, timer_of_attempt(d, index));
+    SWARM_ASSERT(attempt_state(d, index) == ATTEMPT_FREE);
     /* Relaxed: nobody else knows the handle yet. Generation 0 is skipped: no handle is null. */
     ATOMIC_STORE(&attempt->word, attempt_word(generation == 0 ? 1 : generation, ATTEMPT_QUEUED),
                  relaxed);
     return index;
 }
 
-/* From now on its handle is stale. */
+/* From now on its handle is stale: no state but FREE, and the next attempt here has another
+ * generation. Release: pairs with the acquire of whoever looks the handle up again; all that was
+ * read of the record lies before. */
 static inline void attempt_free(struct dispatch *d, uint32_t index) {
     struct attempt *attempt = &d->attempts[index];
     uint32_t generation = (uint32_t)(ATOMIC_LOAD(&attempt->word, relaxed) >> 32);

@@ -5,6 +5,8 @@
 
 #include "../base/checked.h"
 
+/* Linear: budgets are few, and looked up by name when they are opened or read back only. Relaxed:
+ * the turn alone opens and frees. */
 uint32_t swarm__budget_named(const struct dispatch *d, uint64_t name) {
     SWARM_ASSERT(name != 0);
     for (uint32_t i = 0; i < d->config->budgets_max; i++) {
@@ -16,6 +18,8 @@ uint32_t swarm__budget_named(const struct dispatch *d, uint64_t name) {
     return NONE32;
 }
 
+/* A slot that is free and whose generation can still rise: it would make old handles good again if
+ * it came round. */
 static uint32_t free_slot(const struct dispatch *d) {
     for (uint32_t i = 0; i < d->config->budgets_max; i++) {
         uint32_t generation = ATOMIC_LOAD(&d->budgets[i].generation, relaxed);
@@ -53,6 +57,7 @@ uint32_t swarm__budget_new(struct dispatch *d, uint64_t name, uint32_t parent) {
     return index;
 }
 
+/* Handles are stale from here on. Release: as in swarm__budget_new, for the slot's next name. */
 void swarm__budget_free(struct dispatch *d, uint32_t index) {
     struct budget *budget = &d->budgets[index];
 
@@ -69,12 +74,14 @@ static int fit_one(const struct budget *budget, uint32_t dimension, uint64_t amo
     uint64_t limit = budget->limit[dimension], spent = budget->spent[dimension];
     uint64_t used = saturating_add64(spent, budget->reserved[dimension]);
 
+    SWARM_ASSERT(dimension < SPENDS);
     if (used <= limit && amount <= limit - used) {
         return FIT_NOW;
     }
     return spent > limit || amount > limit - spent ? FIT_NEVER : FIT_LATER;
 }
 
+/* What to tell the caller: which limit, how much was wanted, how much is there. */
 static void lack_fill(const struct dispatch *d, uint32_t budget, uint32_t dimension,
                       uint64_t amount, struct lack *out_lack) {
     const struct budget *b = &d->budgets[budget];
@@ -86,10 +93,13 @@ static void lack_fill(const struct dispatch *d, uint32_t budget, uint32_t dimens
     out_lack->available = used < b->limit[dimension] ? b->limit[dimension] - used : 0;
 }
 
+/* Bounded by BUDGET_DEPTH times SPENDS. The worst answer of all levels counts: what one of them can
+ * never give, waiting for another does not help. */
 int swarm__budget_fit(const struct dispatch *d, uint32_t index, const uint64_t amounts[SPENDS],
                       struct lack *out_lack) {
     int worst = FIT_NOW;
 
+    SWARM_ASSERT(index != NONE32);
     for (uint32_t at = index; at != NONE32 && worst != FIT_NEVER; at = d->budgets[at].parent) {
         for (uint32_t i = 0; i < SPENDS && worst != FIT_NEVER; i++) {
             int fit = fit_one(&d->budgets[at], i, amounts[i]);
@@ -104,6 +114,7 @@ int swarm__budget_fit(const struct dispatch *d, uint32_t index, const uint64_t a
 }
 
 void swarm__budget_reserve(struct dispatch *d, uint32_t index, const uint64_t amounts[SPENDS]) {
+    SWARM_ASSERT(index != NONE32);
     for (uint32_t at = index; at != NONE32; at = d->budgets[at].parent) {
         for (uint32_t i = 0; i < SPENDS; i++) {
             SWARM_ASSERT(fit_one(&d->budgets[at], i, amounts[i]) == FIT_NOW);
@@ -116,6 +127,7 @@ bool swarm__budget_settle(struct dispatch *d, uint32_t index, const uint64_t res
                           const uint64_t used[SPENDS]) {
     bool exceeded = false;
 
+    SWARM_ASSERT(index != NONE32);
     for (uint32_t at = index; at != NONE32; at = d->budgets[at].parent) {
         struct budget *budget = &d->budgets[at];
 
@@ -132,6 +144,7 @@ bool swarm__budget_settle(struct dispatch *d, uint32_t index, const uint64_t res
     return exceeded;
 }
 
+/* Saturates: a price that does not fit 64 bits is above any limit that does. */
 static uint64_t times(uint64_t count, uint64_t each) {
     uint64_t product = UINT64_MAX;
 
@@ -151,6 +164,7 @@ uint64_t swarm__price_of(const swarm_price *price, const uint64_t amounts[SPENDS
 #if defined(SWARM_ASSERTS)
 
 static bool is_below(const struct dispatch *d, uint32_t budget, uint32_t above) {
+    SWARM_ASSERT(above != NONE32);
     while (budget != NONE32 && budget != above) {
         budget = d->budgets[budget].parent;
     }

@@ -20,6 +20,8 @@ enum { SPEND_STEPS, SPEND_INPUT, SPEND_CACHED, SPEND_OUTPUT, SPEND_COST, SPEND_R
 
 static_assert(sizeof(swarm_amounts) == SPENDS * sizeof(uint64_t), "amounts have padding");
 
+/* A node of the tree. Amounts are in the units of swarm_amounts. In every dimension, while attempts
+ * keep to their reservations: spent + reserved <= limit. */
 struct budget {
     uint64_t limit[SPENDS]; /* SWARM_NEVER: none */
     uint64_t spent[SPENDS];
@@ -45,10 +47,13 @@ struct ticket {
     swarm_price price;  /* at the start; all 0: the profile had none */
 };
 
+/* Slot + 1, under the generation: 0 is the null handle. Relaxed: the turn's own stores. */
 static inline swarm_budget budget_handle(const struct dispatch *d, uint32_t index) {
     uint64_t generation = ATOMIC_LOAD(&d->budgets[index].generation, relaxed);
     swarm_budget handle = {generation << 32 | (index + 1)};
 
+    SWARM_ASSERT(index < d->config->budgets_max);
+    SWARM_ASSERT(generation % 2 == 1); /* open */
     return handle;
 }
 

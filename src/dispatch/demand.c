@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+/* From a lock-free pool: whoever fills a plan needs one for each step, on any thread. Until it is
+ * interned it belongs to that thread, and nobody else knows it. */
 uint32_t swarm__demand_new(struct dispatch *d) {
     uint32_t index = pool_pop(&d->demands_pool);
 
@@ -54,6 +56,9 @@ static uint64_t charge_digest(const struct dispatch *d, const struct charge *cha
     return digest;
 }
 
+/* The digest is complete here: a sum over needs, so that their order makes no difference, then what
+ * has an order. By names and not by indices, so that it may be logged and compared with another
+ * process's. */
 void swarm__demand_seal(struct dispatch *d, uint32_t index, uint32_t run) {
     struct demand *demand = &d->demands[index];
 
@@ -90,8 +95,11 @@ static bool charges_equal(const struct dispatch *d, const struct demand *a,
     return x->budget.id == y->budget.id && memcmp(x->reserve, y->reserve, sizeof x->reserve) == 0;
 }
 
+/* Digests are compared first and decide almost always; the rest is there because 64 bits may
+ * collide, and then steps would start with what others require. */
 static bool demands_equal(const struct dispatch *d, const struct demand *a,
                           const struct demand *b) {
+    SWARM_ASSERT(a->needs_count <= NEEDS_MAX);
     SWARM_ASSERT(a != b);
     if (a->own || b->own || a->digest != b->digest || a->run != b->run || a->agent != b->agent ||
         a->profile != b->profile || a->leaves != b->leaves || a->needs_count != b->needs_count ||
@@ -107,7 +115,9 @@ static bool demands_equal(const struct dispatch *d, const struct demand *a,
     return true;
 }
 
+/* Steps of a plan mostly require what the one before did: one comparison instead of a look-up. */
 uint32_t swarm__demand_share(struct dispatch *d, uint32_t last, uint32_t demand) {
+    SWARM_ASSERT(last != demand);
     if (last != NONE32 && demands_equal(d, &d->demands[last], &d->demands[demand])) {
         swarm__demand_discard(d, demand);
         demand = last;
@@ -116,10 +126,13 @@ uint32_t swarm__demand_share(struct dispatch *d, uint32_t last, uint32_t demand)
     return demand;
 }
 
+/* The chain of the hash table in which it is or would be. A power of two of chains. */
 static uint32_t *demand_chain(struct dispatch *d, const struct demand *demand) {
     return &d->demand_chains[hash_mix64(demand->digest, demand->run) & d->demand_mask];
 }
 
+/* From here on there is one demand for all steps of the run that require the same. The record that
+ * was brought is given back where there is one already. Expected O(1). */
 uint32_t swarm__demand_intern(struct dispatch *d, uint32_t index) {
     struct demand *demand = &d->demands[index];
     uint32_t *chain = demand_chain(d, demand);
@@ -140,10 +153,14 @@ uint32_t swarm__demand_intern(struct dispatch *d, uint32_t index) {
     *chain = index;
     heap_node_init(d->demand_nodes, index);
     demand->references = 1;
+    SWARM_ASSERT(demand->list == NONE32);
+    SWARM_ASSERT(demand->ready == NONE32);
     demand->profiles_version = 0;
     return index;
 }
 
+/* A copy for one step that must not be mixed with its like any more. Where no record is left, or
+ * the demand has a charge, the shared one must do: the step still starts, in its order. */
 uint32_t swarm__demand_own(struct dispatch *d, uint32_t index) {
     uint32_t own = d->demands[index].charge == NONE32 ? pool_pop(&d->demands_pool) : NONE32;
     struct demand *demand = &d->demands[own];
@@ -162,7 +179,10 @@ uint32_t swarm__demand_own(struct dispatch *d, uint32_t index) {
     return own;
 }
 
+/* Gives back a record that nobody waits in. */
 void swarm__demand_discard(struct dispatch *d, uint32_t demand) {
+    SWARM_ASSERT(d->demands[demand].list == NONE32);
+    SWARM_ASSERT(d->demands[demand].ready == NONE32);
     SWARM_ASSERT(!d->demands[demand].interned);
     if (d->demands[demand].charge != NONE32) {
         pool_push(&d->charges_pool, d->demands[demand].charge);
@@ -175,6 +195,7 @@ void swarm__demand_ref(struct dispatch *d, uint32_t demand) {
     d->demands[demand].references++;
 }
 
+/* Takes a demand off the list of what it lacked, from the middle. O(1). */
 static void demand_unwait(struct dispatch *d, uint32_t index) {
     struct demand *demand = &d->demands[index];
 
@@ -194,6 +215,7 @@ static void demand_unwait(struct dispatch *d, uint32_t index) {
     demand->list = NONE32;
 }
 
+/* The last step, or the last attempt that holds its permits, takes the demand along. */
 void swarm__demand_unref(struct dispatch *d, uint32_t index) {
     struct demand *demand = &d->demands[index];
     uint32_t *link = demand_chain(d, demand);
@@ -218,6 +240,8 @@ void swarm__demand_unref(struct dispatch *d, uint32_t index) {
     swarm__demand_discard(d, index);
 }
 
+/* Profiles that have what it requires, computed once and again when a profile was added: a start
+ * must not look at every skill of every profile. */
 const struct skill_set *swarm__demand_profiles(struct dispatch *d, uint32_t index) {
     struct demand *demand = &d->demands[index];
 
@@ -240,10 +264,13 @@ const struct skill_set *swarm__demand_profiles(struct dispatch *d, uint32_t inde
 
 /* ---- heaps: demands, runs, tenants */
 
+/* The heap in which a demand stands while it may start its head; see tenant.h for why there are
+ * several. */
 static uint32_t *heap_of(struct dispatch *d, uint32_t demand) {
     struct run *run = &d->runs[d->demands[demand].run];
     struct tenant *tenant = &d->tenants[run->tenant];
 
+    SWARM_ASSERT(d->demands[demand].run < d->config->runs_max);
     return tenant->order == SWARM_RUNS_LEAST_SERVED ? &run->demands : &tenant->demands;
 }
 
@@ -251,6 +278,7 @@ static bool tenant_has(const struct tenant *tenant) {
     return tenant->demands != NONE32 || tenant->runs != NONE32;
 }
 
+/* Puts the tenant where its pass belongs, or takes it out when it has nothing to start. */
 static void tenant_place(struct dispatch *d, uint32_t index) {
     const struct tenant *tenant = &d->tenants[index];
 
@@ -262,13 +290,16 @@ static void tenant_place(struct dispatch *d, uint32_t index) {
         d->tenant_nodes[index].first = tenant->pass;
         d->tenant_nodes[index].second = index;
         heap_push(d->tenant_nodes, &d->tenants_ready, index);
+        SWARM_ASSERT(heap_contains(d->tenant_nodes, index));
     }
 }
 
+/* The same for a run within its tenant, by what it has been served so far. */
 void swarm__demand_run_place(struct dispatch *d, uint32_t index) {
     const struct run *run = &d->runs[index];
     struct tenant *tenant = &d->tenants[run->tenant];
 
+    SWARM_ASSERT(index < d->config->runs_max);
     if (tenant->order != SWARM_RUNS_LEAST_SERVED) {
         return;
     }
@@ -309,11 +340,15 @@ static void tenant_counts(struct dispatch *d, uint32_t demand, bool more) {
     tenant->ready += more ? 1 : UINT64_MAX;
 }
 
+/* A step of this run has been started: its tenant pays. What the division leaves is carried on, so
+ * that weights hold in the long run to the step. */
 void swarm__demand_served(struct dispatch *d, uint32_t run) {
     uint32_t index = d->runs[run].tenant;
     struct tenant *tenant = &d->tenants[index];
     uint64_t parts = TENANT_STRIDE + tenant->rest;
 
+    SWARM_ASSERT(tenant->weight != 0);
+    SWARM_ASSERT(tenant->rest < tenant->weight);
     if (d->tenants_count == 0) {
         return;
     }
@@ -323,6 +358,7 @@ void swarm__demand_served(struct dispatch *d, uint32_t run) {
     tenant_place(d, index);
 }
 
+/* The first tenant besides everybody's: from now on heaps of tenants are kept. */
 void swarm__demand_tenants(struct dispatch *d) {
     if (d->tenants_count++ == 0) {
         tenant_place(d, 0);
@@ -351,11 +387,14 @@ static void demand_place(struct dispatch *d, uint32_t index) {
     heap_changed(d, index);
 }
 
+/* A step became ready: it goes into the queue of those like it. O(1) unless it is the new head. */
 void swarm__demand_push(struct dispatch *d, uint32_t tracked) {
     uint32_t index = d->tracked[tracked].demand;
     struct demand *demand = &d->demands[index];
     uint32_t before = demand->ready;
 
+    SWARM_ASSERT(d->tracked[tracked].demand != NONE32);
+    SWARM_ASSERT(!heap_contains(d->ready_nodes, tracked));
     heap_push(d->ready_nodes, &demand->ready, tracked);
     d->ready_count++;
     tenant_counts(d, index, true);
@@ -366,6 +405,7 @@ void swarm__demand_push(struct dispatch *d, uint32_t tracked) {
      * which of its steps is first. */
 }
 
+/* Back among those that may start: what it lacked may be there. */
 static void demand_wake_one(struct dispatch *d, uint32_t index) {
     SWARM_ASSERT(d->demands[index].list != NONE32);
     SWARM_ASSERT(d->demands[index].ready != NONE32);
@@ -373,6 +413,8 @@ static void demand_wake_one(struct dispatch *d, uint32_t index) {
     demand_place(d, index);
 }
 
+/* Wakes all of a list, though there may be enough for one only: those that still lack it come back
+ * at once, and in the order of their keys, which a list does not keep. */
 void swarm__demand_wake(struct dispatch *d, uint32_t list) {
     SWARM_ASSERT(list < wait_lists(d->config));
     while (d->waiting[list] != NONE32) {
@@ -392,11 +434,15 @@ static void save_no_more(struct dispatch *d, struct demand *demand) {
     }
 }
 
+/* A step is ready no more: it starts, or is cancelled or held. The last one of a demand takes the
+ * demand out of heap and list. */
 void swarm__demand_remove(struct dispatch *d, uint32_t tracked) {
     uint32_t index = d->tracked[tracked].demand;
     struct demand *demand = &d->demands[index];
     uint32_t before = demand->ready;
 
+    SWARM_ASSERT(d->tracked[tracked].demand != NONE32);
+    SWARM_ASSERT(d->ready_count != 0);
     heap_remove(d->ready_nodes, &demand->ready, tracked);
     d->ready_count--;
     tenant_counts(d, index, false);
@@ -409,6 +455,7 @@ void swarm__demand_remove(struct dispatch *d, uint32_t tracked) {
     }
 }
 
+/* The demand whose head goes first of all that may start, or NONE32. It stays where it is. O(1). */
 uint32_t swarm__demand_next(const struct dispatch *d) {
     const struct tenant *tenant = &d->tenants[0];
     uint32_t run;
@@ -428,6 +475,9 @@ uint32_t swarm__demand_next(const struct dispatch *d) {
     return run == NONE32 ? NONE32 : heap_top(d->demand_nodes, &d->runs[run].demands);
 }
 
+/* Its head cannot start for lack of what `list` stands for: out of the heap until that is woken.
+ * One list at a time: of several things that it lacks, the others are found out when it comes
+ * back. */
 void swarm__demand_wait(struct dispatch *d, uint32_t index, uint32_t list) {
     struct demand *demand = &d->demands[index];
     uint32_t head = d->waiting[list];
@@ -447,6 +497,8 @@ void swarm__demand_wait(struct dispatch *d, uint32_t index, uint32_t list) {
     d->waiting[list] = index;
 }
 
+/* An agent has room again. Only demands that it fits are woken: in a fleet of many profiles most
+ * could not use it. */
 void swarm__demand_wake_agent(struct dispatch *d, uint32_t profile, uint32_t agent) {
     uint32_t next;
 
@@ -458,3 +510,28 @@ void swarm__demand_wake_agent(struct dispatch *d, uint32_t profile, uint32_t age
     }
     swarm__demand_wake(d, wait_of_agent(d, agent));
 }
+
+#if defined(SWARM_ASSERTS)
+
+/* Links of the waiting lists, and both ends of every saving. O(lists + demands that wait). */
+void swarm__demand_invariant(const struct dispatch *d) {
+    for (uint32_t list = 0; list < wait_lists(d->config); list++) {
+        uint32_t previous = NONE32;
+
+        for (uint32_t at = d->waiting[list]; at != NONE32; at = d->demands[at].next) {
+            SWARM_ASSERT(d->demands[at].list == list);
+            SWARM_ASSERT(d->demands[at].previous == previous);
+            SWARM_ASSERT(d->demands[at].ready != NONE32);
+            SWARM_ASSERT(!heap_contains(d->demand_nodes, at));
+            previous = at;
+        }
+    }
+    for (uint32_t i = 0; i < ATOMIC_LOAD(&d->permits_count, relaxed); i++) {
+        uint32_t saver = d->permits[i].saver;
+
+        SWARM_ASSERT(saver == NONE32 || d->demands[saver].saves == i);
+        SWARM_ASSERT(saver == NONE32 || d->demands[saver].ready != NONE32);
+    }
+}
+
+#endif

@@ -81,4 +81,7 @@ static inline uint32_t wait_lists(const swarm_config *config) {
            config->budgets_max;
 }
 
+/* With asserts: waiting lists are whole, and whoever saves for a permit has something to start. */
+void swarm__demand_invariant(const struct dispatch *d);
+
 #endif

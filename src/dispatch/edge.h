@@ -35,6 +35,8 @@ static inline uint32_t edge_on_skip(const struct delay *edge) {
     return edge->rules >> EDGE_SKIP_SHIFT & 15u;
 }
 
+/* Whether a caller's words about an edge make sense together. Looked at when it is added, so that
+ * nothing behind has to. */
 static inline bool edge_is_sound(const swarm_edge_spec *spec) {
     bool has_rules = (spec->when | spec->on_failure | spec->on_skip) != 0;
 
@@ -47,6 +49,7 @@ static inline bool edge_is_sound(const swarm_edge_spec *spec) {
            !(spec->when == SWARM_WHEN_ALWAYS && spec->value != 0);
 }
 
+/* Into the record. SWARM_ZERO is a delay as well: such an edge goes by way of the timers. */
 static inline void edge_fill(struct delay *edge, const swarm_edge_spec *spec) {
     SWARM_ASSERT(edge_is_sound(spec));
     edge->delay_ns = spec->delay_ns == SWARM_ZERO ? 0 : spec->delay_ns;
@@ -60,6 +63,7 @@ static inline void edge_fill(struct delay *edge, const swarm_edge_spec *spec) {
 static inline void edge_merge(struct delay *edge, const struct delay *before) {
     uint32_t timed = (edge->rules | before->rules) & EDGE_TIMED;
 
+    SWARM_ASSERT(edge != before);
     if ((before->rules & EDGE_RULES) != 0) {
         edge->rules = before->rules;
         edge->value = before->value;
@@ -68,6 +72,7 @@ static inline void edge_merge(struct delay *edge, const struct delay *before) {
     edge->delay_ns = edge->delay_ns > before->delay_ns ? edge->delay_ns : before->delay_ns;
 }
 
+/* Whether its condition holds for this result, of a step that ended OK. */
 static inline bool edge_is_taken(const struct delay *edge, const swarm_result *result) {
     return result_meets(result, edge_when(edge), edge->value);
 }

@@ -20,10 +20,13 @@
 #define GOVERNOR_ONE UINT64_C(1000000)
 #define GOVERNOR_MOST (UINT64_C(1) << 60)
 
+/* A window of 0 is the mark for "off": one that is on never falls below 1. */
 static inline bool governor_is_on(const struct governor *g) {
     return g->window != 0;
 }
 
+/* Whether one more attempt fits the window, and, while it is being probed, would not be one too
+ * many of those that may still be refused. */
 static inline bool governor_admits(const struct governor *g, uint32_t inflight) {
     return (uint64_t)inflight * GOVERNOR_ONE + GOVERNOR_ONE <= g->window &&
            (!g->probing || g->unconfirmed < g->probes_max);
@@ -33,11 +36,14 @@ static inline bool governor_admits(const struct governor *g, uint32_t inflight) 
 static inline void governor_grow(struct governor *g, uint64_t halves) {
     uint64_t most = (uint64_t)g->most * GOVERNOR_ONE;
 
+    SWARM_ASSERT(governor_is_on(g));
     g->window += halves * (GOVERNOR_ONE / 2) * GOVERNOR_ONE / g->window;
     g->window = g->window < most ? g->window : most;
 }
 
+/* An attempt was handed to the backend. */
 static inline void governor_started(struct governor *g) {
+    SWARM_ASSERT(governor_is_on(g));
     g->unconfirmed++;
     if (!g->probing) {
         governor_grow(g, 1);
@@ -54,6 +60,7 @@ static inline void governor_confirmed(struct governor *g) {
     g->unconfirmed = 0;
 }
 
+/* An attempt came back that was not refused: what the backend bears may be more. */
 static inline void governor_completed(struct governor *g) {
     if (!g->probing) {
         governor_grow(g, 8);
@@ -66,6 +73,7 @@ static inline bool governor_throttled(struct governor *g, uint32_t inflight, uin
     uint64_t there;
     bool cut = !g->cut || now_ns - g->cut_at_ns >= g->cut_ns;
 
+    SWARM_ASSERT(!g->cut || now_ns >= g->cut_at_ns);
     g->unconfirmed -= g->unconfirmed != 0;
     there = (uint64_t)(inflight > g->unconfirmed ? inflight - g->unconfirmed : 1) * GOVERNOR_ONE;
     if (cut) {

@@ -1,8 +1,20 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * order.c - levels of a plan's steps, before it is linked.
+ *
+ * A step's level is its own weight and the longest way behind it. Steps are followed backwards from
+ * those without successors; a count of edges that have not been followed tells when a level is
+ * final. Count and lists live in fields of the records that mean nothing before the first attempt
+ * (`attempts`, `list_next`, `delays_first`), so it needs no memory; afterwards all of them are what
+ * they were.
+ *
+ * Time: O(steps + edges) of the plan. Threads: the turn.
+ */
 #include "order.h"
 
 #include "../base/checked.h"
 
+/* What the walk carries along. */
 struct levels {
     struct dispatch *d;
     const struct graph_plan *plan;
@@ -46,14 +58,18 @@ static uint64_t weight(const struct levels *l, const struct tracked *step) {
     return learned(l->d, step->order_key, &l->d->demands[step->demand].skills);
 }
 
+/* Bellman's word: a way over `to` may be longer than the longest known. */
 static void relax(const struct levels *l, struct tracked *from, const struct tracked *to,
                   uint64_t delay_ns) {
     uint64_t way = saturating_add64(saturating_add64(to->level, weight(l, from)), delay_ns);
 
+    SWARM_ASSERT(from != to);
     from->level = way > from->level ? way : from->level;
 }
 
+/* All that stands behind this step is known: its own predecessors may use its level. */
 static void final_push(struct levels *l, struct tracked *step) {
+    SWARM_ASSERT(step->attempts == 0);
     step->list_next = l->final;
     l->final = tracked_of(l->plan->graph, step->slot);
 }
@@ -84,6 +100,7 @@ static void delays_list(const struct levels *l, uint32_t delays) {
     }
 }
 
+/* An edge with a delay is a longer way; the step's list of them is empty again afterwards. */
 static void follow_delays(const struct levels *l, struct tracked *to) {
     for (uint32_t at = to->delays_first; at != NONE32; at = (uint32_t)l->d->delays[at].ordinal) {
         struct tracked *from = new_step(l, l->d->delays[at].from);

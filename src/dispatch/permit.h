@@ -28,12 +28,15 @@ static inline bool permit_holds(const struct permit *permit, uint64_t units) {
                                   : units <= permit->capacity;
 }
 
+/* Whether they can be had now. A rate is brought up to now_ns by the question. */
 static inline bool permit_has(struct permit *permit, uint64_t units, uint64_t now_ns) {
     return permit_is_rate(permit) ? bucket_has(&permit->bucket, units, now_ns)
                                   : units <= permit->capacity - permit->used;
 }
 
+/* Takes them; the caller has asked, in the same round and of all that the demand needs. */
 static inline void permit_take_units(struct permit *permit, uint64_t units) {
+    SWARM_ASSERT(permit->used <= permit->capacity || permit_is_rate(permit));
     if (permit_is_rate(permit)) {
         bucket_take(&permit->bucket, units);
     } else {
@@ -57,6 +60,7 @@ static inline uint32_t permit_lacking(struct dispatch *d, uint32_t index, uint64
     return NONE32;
 }
 
+/* All needs of a demand at once: none is held while another is waited for. */
 static inline void permit_take(struct dispatch *d, const struct demand *demand) {
     for (uint32_t i = 0; i < demand->needs_count; i++) {
         permit_take_units(&d->permits[demand->needs[i].permit], demand->needs[i].units);

@@ -26,6 +26,7 @@
 #define PULSE_VALUE_MAX ((UINT64_C(1) << 48) - 1)
 #define PULSE_REPEATS_MAX 255u
 
+/* The low 16 bits of the generation, where the cells have them. */
 static inline uint64_t pulse_tag(uint32_t generation) {
     return (uint64_t)(generation & UINT16_MAX) << 48;
 }
@@ -62,12 +63,16 @@ static inline uint64_t pulse_repeated(uint64_t word, uint64_t digest) {
 
     count = count == 0 || (uint32_t)word != folded ? 1 : count + (count < PULSE_REPEATS_MAX);
     most = count > most ? count : most;
+    SWARM_ASSERT(most >= count);
     return (word & ~PULSE_VALUE_MAX) | (uint64_t)most << 40 | (uint64_t)count << 32 | folded;
 }
 
+/* One more piece with this digest; false when the cell is another attempt's by now. Relaxed, both:
+ * as in pulse_add. */
 static inline bool pulse_repeat(struct pulse *pulse, uint64_t tag, uint64_t digest) {
     uint64_t word = ATOMIC_LOAD(&pulse->repeats, relaxed);
 
+    SWARM_ASSERT((tag & PULSE_VALUE_MAX) == 0);
     while ((word & ~PULSE_VALUE_MAX) == tag) {
         if (ATOMIC_CAS_WEAK(&pulse->repeats, &word, pulse_repeated(word, digest), relaxed,
                             relaxed)) {

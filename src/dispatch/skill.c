@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * skill.c - the table of skills' names; see skill.h.
+ *
+ * A name is its digest, in the first place of a table that was empty. Places are filled and never
+ * emptied, so a thread that finds a digest may use its index for ever, and needs no order: nothing
+ * but the digest stands there. Two counters keep a part of the places for profiles, so that steps
+ * that wish for skills nobody has cannot fill the table.
+ */
 #include "skill.h"
 
 #include <string.h>
@@ -33,9 +41,12 @@ static uint32_t skill_enter(struct dispatch *d, uint64_t name, bool *out_new) {
     return NONE32;
 }
 
+/* Counts a wish before its place is taken, or finds that there have been too many. Relaxed: a count
+ * and nothing behind it; a CAS, so that it never passes its limit even for a moment. */
 static bool wish_begin(struct dispatch *d) {
     uint32_t wished = ATOMIC_LOAD(&d->skills_wished, relaxed);
 
+    SWARM_ASSERT(d->config->skills_max <= SKILLS_LIMIT);
     while (wished < SKILLS_LIMIT - d->config->skills_max) {
         if (ATOMIC_CAS_WEAK(&d->skills_wished, &wished, wished + 1, relaxed, relaxed)) {
             return true;
@@ -44,6 +55,8 @@ static bool wish_begin(struct dispatch *d) {
     return false;
 }
 
+/* The index of a skill that a step requires, which need not exist. NONE32: it could not be
+ * remembered, and the step will find nobody. */
 uint32_t swarm__skill_wish(struct dispatch *d, uint64_t name) {
     uint32_t skill = skill_find(d, name);
     bool fresh;
@@ -52,6 +65,7 @@ uint32_t swarm__skill_wish(struct dispatch *d, uint64_t name) {
         return skill;
     }
     skill = skill_enter(d, name, &fresh);
+    SWARM_ASSERT(skill < SKILLS_LIMIT);
     if (!fresh) { /* somebody was faster, and has counted it */
         (void)ATOMIC_SUB(&d->skills_wished, 1, relaxed);
     }
@@ -83,6 +97,7 @@ static bool names_fit(struct dispatch *d, const swarm_profile_spec *spec) {
     return true;
 }
 
+/* All of a profile's skills or none: what fits is counted before the first is entered. */
 swarm_status swarm__skills_name(struct dispatch *d, const swarm_profile_spec *spec,
                                 struct skill_set *out_set) {
     memset(out_set, 0, sizeof *out_set);
@@ -111,6 +126,8 @@ swarm_status swarm__skills_name(struct dispatch *d, const swarm_profile_spec *sp
     return SWARM_OK;
 }
 
+/* Skills of a set by ascending digest: the order in which they were entered depends on threads, and
+ * must not show in the log. */
 uint64_t swarm__skill_above(const struct dispatch *d, const struct skill_set *set, uint64_t name) {
     uint64_t next = 0;
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * skillset.h - a set of skills, or of profiles: one bit each. Plain values; no threads.
+ *
+ * A set of fixed size makes "has this profile all that the step requires" four operations, whatever
+ * the number of skills, and two sets are compared as bytes.
  */
 #ifndef SWARM_DISPATCH_SKILLSET_H
 #define SWARM_DISPATCH_SKILLSET_H
@@ -14,6 +17,8 @@ struct skill_set {
     uint64_t word[SKILL_WORDS];
 };
 
+/* Indices are below 64 * SKILL_WORDS; a caller that could not get one has NONE32 and must not
+ * ask. */
 static inline bool set_has(const struct skill_set *set, uint32_t index) {
     return (set->word[index / 64] >> (index % 64)) & 1u;
 }

@@ -37,6 +37,7 @@
 #define EFFECTS_MAX 32u /* of one completion: what one operation may log */
 #define READS_MAX 64u   /* of one step */
 
+/* A key with its value. Invariant: 0 < version <= its run's clock. */
 struct state_entry {
     uint64_t key;
     uint64_t value;
@@ -54,6 +55,8 @@ struct state_cell {
     uint32_t next;
 };
 
+/* What a step that declares its keys carries: which it reads, and what the clock said when its
+ * attempt started. */
 struct access {
     swarm_branch handle; /* of `branch`, to see that it is still the same */
     uint64_t clock;      /* of the run, when the attempt started */
@@ -65,6 +68,7 @@ struct access {
     uint32_t branch;
 };
 
+/* A layer of writes over a run or another branch. Generation as in run.h. */
 struct branch {
     uint64_t opened; /* the run's clock then */
     uint32_t run;
@@ -89,8 +93,10 @@ struct state {
     uint32_t branches_max;
 };
 
+/* The chain of the hash table for this name. mask + 1 chains, a power of two. */
 static inline uint32_t *state_chain(const struct state *state, uint32_t run, uint32_t branch,
                                     uint64_t key) {
+    SWARM_ASSERT((state->mask & (state->mask + 1)) == 0);
     return &state->chains[hash_mix64(hash_mix64(key, run), branch) & state->mask];
 }
 
@@ -129,9 +135,12 @@ static inline uint64_t state_version(const struct state *state, uint32_t run, ui
 
 /* Whether `count` keys that may be new find room. */
 static inline bool state_has_room(const struct state *state, uint32_t count) {
+    SWARM_ASSERT(state->entries_free.used <= state->entries_free.capacity);
     return count <= state->entries_free.capacity - state->entries_free.used;
 }
 
+/* A new entry, at the head of its chain and its list. Room was asked for before the completion was
+ * applied: an effect is applied whole or not at all. */
 static inline uint32_t state_insert(struct state *state, uint32_t run, uint32_t branch,
                                     uint64_t key) {
     uint32_t at = slots_take(&state->entries_free), *chain = state_chain(state, run, branch, key);
@@ -161,6 +170,7 @@ static inline const struct state_entry *state_write(struct state *state, uint32_
     entry->value = put->value;
     entry->writer = writer;
     entry->version = ++state->clocks[run];
+    SWARM_ASSERT(entry->version != 0);
     return entry;
 }
 
@@ -176,6 +186,7 @@ static inline void state_remove(struct state *state, uint32_t at) {
     slots_give(&state->entries_free, at);
 }
 
+/* All entries of a run or a branch, which ends. O(entries). */
 static inline void state_remove_all(struct state *state, uint32_t *first) {
     while (*first != NONE32) {
         uint32_t at = *first;
@@ -239,6 +250,7 @@ static inline bool cells_take(struct state *state, const swarm_effect *effects, 
                               uint32_t *out_list) {
     uint32_t list = NONE32;
 
+    SWARM_ASSERT(count <= READS_MAX);
     for (uint32_t i = count; i-- > 0;) {
         uint32_t at = pool_pop(&state->cells_pool);
 

@@ -30,10 +30,12 @@ struct tally {
     uint32_t votes;  /* of the strongest class */
 };
 
+/* What a ballot says: equal classes agree. The mix keeps a value from being taken for a digest. */
 static inline uint64_t vote_class(const swarm_result *result) {
     return result->digest != 0 ? result->digest : hash_mix64(result->value, 1);
 }
 
+/* How many of the ballots cast agree with this class. O(ballots). */
 static inline uint32_t votes_for(const struct ballot *ballots, uint32_t cast, uint64_t class) {
     uint32_t votes = 0;
 
@@ -71,6 +73,7 @@ static inline struct tally vote_count(const swarm_vote_spec *spec, const struct 
     struct tally tally = {VOTE_OPEN, vote_first(ballots, cast, false), 0};
     uint32_t left = spec->count - cast - failed;
 
+    SWARM_ASSERT(spec->quorum != 0);
     SWARM_ASSERT(cast + failed <= spec->count);
     tally.votes =
         tally.winner == NONE32 ? 0 : votes_for(ballots, cast, ballots[tally.winner].class);

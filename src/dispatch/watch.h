@@ -23,7 +23,9 @@ struct finding {
     uint32_t detector; /* SWARM_DETECT_* */
 };
 
+/* Detectors fire once an attempt: whoever was told decides, and is not told again. */
 static inline bool watch_has_fired(const struct pulse *pulse, uint32_t detector) {
+    SWARM_ASSERT(detector < 32);
     return ((pulse->fired >> detector) & 1u) != 0;
 }
 

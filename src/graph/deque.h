@@ -30,9 +30,13 @@
 #include "../base/atomic.h"
 
 struct deque {
-    atomic_u64 top; /* thieves' and, for the last item, the owner's */
+    /* Index of the oldest item. Raised by the CAS that takes it: of thieves, and of the owner for
+     * the last one. */
+    atomic_u64 top;
     unsigned char apart[ATOMIC_LINE - sizeof(atomic_u64)];
-    atomic_u64 bottom; /* written by the owner only */
+    /* Index behind the newest item. The owner alone writes it; thieves read. */
+    atomic_u64 bottom;
+    /* Capacity - 1; a cell's place is its index under this mask. Fixed, as is the array. */
     uint64_t mask;
     atomic_u64 *cells;
     unsigned char apart_next[ATOMIC_LINE - sizeof(atomic_u64) - 2 * sizeof(uint64_t)];
