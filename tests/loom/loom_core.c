@@ -13,7 +13,7 @@
 
 #include "../../swarm.h"
 
-#define BLOCK_BYTES 262144
+#define BLOCK_BYTES 524288
 #define TIMEOUT_NS 100
 #define PATIENCE_NS 50
 
