@@ -512,6 +512,9 @@ typedef struct swarm_profile_spec {
     uint64_t notebook_tokens_max;  /* an agent's notes in all; default SWARM_NEVER */
     uint64_t conclusion_bytes_max; /* one conclusion; default SWARM_NEVER */
     const swarm_price *price; /* for budgets, where a backend reports no cost; copied; null: free */
+    uint32_t slow_ppm; /* running time of its agents, relative to the estimates of steps; default
+                          1,000,000: the same; for SWARM_ORDER_SLACK */
+    uint32_t reserved; /* 0 */
 } swarm_profile_spec;
 
 /* Adds a profile. Null handle: INVALID, DUPLICATE name, STALE backend, FULL (profiles_max,
@@ -746,10 +749,14 @@ enum {
     SWARM_ORDER_KEY_ID = 5,   /* smallest order_key; then the smaller ordinal */
     SWARM_ORDER_DEADLINE = 6, /* as CRITICAL, and among runs the one whose step must start first to
                                  be in time: the smallest deadline_ns less b-level */
-    SWARM_ORDER_PREFIX = 7 /* order_key names the prefix that the step's prompt shares with others,
+    SWARM_ORDER_PREFIX = 7, /* order_key names the prefix that the step's prompt shares with others,
                               as the steps of one agent's session do. First those whose prefix is
                               in some agent's cache when they become ready; then the step that
                               became ready first. The agent that holds it is preferred */
+    SWARM_ORDER_SLACK = 8   /* as CRITICAL; and a step goes to a slower profile only if 1.3 times
+                               its b-level with agents of that profile ends by deadline_ns, or, when
+                               others have no room, its b-level does; by score among those. The
+                               deadline is a wish: no plan is refused for it */
 };
 
 /* Flags of swarm_run_spec. */
@@ -1971,10 +1978,11 @@ enum {
 enum {
     SWARM_EVENT_WAIT = 70, /* attempt number, epoch, number of the run and ordinal of the step that
                               it waits for; both 0: for none any more */
-    SWARM_EVENT_DEADLOCK = 71 /* place in the circle, from 0; steps in it; SWARM_WAITS_*: what the
+    SWARM_EVENT_DEADLOCK = 71, /* place in the circle, from 0; steps in it; SWARM_WAITS_*: what the
                                  event's step waits for; id of the permit, agent (0: any that fits)
                                  or run, number of the budget; number of the run and 1 + ordinal of
                                  the next step of the circle, which has it */
+    SWARM_EVENT_DEADLINE = 72  /* of the RUN_OPEN before: deadline_ns. None: never */
 };
 
 /* What a step of a deadlock waits for. */

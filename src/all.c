@@ -66,6 +66,7 @@
 #include "core/setuplog.c"
 #include "core/shape.c"
 #include "core/skip.c"
+#include "core/slack.c"
 #include "core/spawn.c"
 #include "core/state.c"
 #include "core/step.c"

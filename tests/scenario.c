@@ -19,6 +19,7 @@
 #include "scenario_governor.h"
 #include "scenario_learned.h"
 #include "scenario_order.h"
+#include "scenario_slack.h"
 #include "scenario_quota.h"
 #include "scenario_stall.h"
 #include "scenario_tree.h"
@@ -49,6 +50,7 @@ static const struct entry entries[] = {
     {"learned_workflows", play_learned_workflows, true, "recorded workflows, others of their kind"},
     {"quota_death", play_quota_death, false,
      "4,000 steps, and an account that pays for half of them"},
+    {"slack", play_slack, false, "4,000 steps on fast agents and on slow, cheap ones"},
     {"vote", play_vote, false, "five voters, three must agree: all of them, or until they do"},
 };
 

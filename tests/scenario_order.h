@@ -121,12 +121,12 @@ static inline bool play_dataflow(struct scenario *s) {
 
 enum { PATH_SEEDS = 8, PATH_CHAINS = 300, PATH_STEPS = 4000, PATH_AGENTS = 48 };
 
-/* Lengths of the chains: in proportion to LN(1, .5), at least 1, together about PATH_STEPS. */
-static inline void path_lengths(uint64_t seed, uint32_t *lengths) {
+/* Lengths of the chains: in proportion to LN(1, het), at least 1, together about PATH_STEPS. */
+static inline void path_lengths(uint64_t seed, double het, uint32_t *lengths) {
     struct draws d = {seed, 2, 0};
     double weight[PATH_CHAINS], sum = 0;
     for (uint32_t a = 0; a < PATH_CHAINS; ++a) {
-        weight[a] = draw_lognormal(&d, 1, 0.5);
+        weight[a] = draw_lognormal(&d, 1, het);
         sum += weight[a];
     }
     for (uint32_t a = 0; a < PATH_CHAINS; ++a) {
@@ -153,12 +153,12 @@ static inline void path_link(struct graph *graph, struct path_pool *pool, struct
 }
 
 /* A coordinator, the chains one after the other, a join behind all their ends. */
-static inline void path_graph(struct graph *graph, uint64_t seed, bool linked) {
+static inline void path_graph(struct graph *graph, uint64_t seed, double het, bool linked) {
     static struct path_pool pool;
     uint32_t lengths[PATH_CHAINS], ends[PATH_CHAINS];
     struct draws d = {seed, 3, 0}, luck = {seed, 4, 0};
     pool.count = 0;
-    path_lengths(seed, lengths);
+    path_lengths(seed, het, lengths);
     uint32_t coordinator = graph_task(graph, draw_time(&d, 5, 0.3));
     for (uint32_t a = 0; a < PATH_CHAINS; ++a) {
         ends[a] = coordinator;
@@ -205,7 +205,7 @@ static inline bool path_play(struct scenario *s, const struct input_run *run,
 static inline bool path_run(struct scenario *s, uint64_t seed, bool linked,
                             struct path_sums *sums) {
     struct graph graph = {.full = false};
-    path_graph(&graph, seed, linked);
+    path_graph(&graph, seed, 0.5, linked);
     bool good = graph_seal(s, &graph) && path_play(s, &graph.run, sums);
     input_run_free(&graph.run);
     return good;

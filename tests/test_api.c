@@ -299,6 +299,7 @@ static int64_t add_raw_profile(struct world *w, const char *name, uint64_t backe
     return fault_of(w, swarm_profile_add(w->sw, &spec).id);
 }
 
+REFUSES(swarm_profile_add, "reserved", SWARM_E_INVALID, PROFILE(.reserved = 1));
 REFUSES(swarm_profile_add, "null swarm", 0, swarm_profile_add(NULL, NULL).id);
 REFUSES(swarm_profile_add, "null spec", SWARM_E_INVALID,
         fault_of(w, swarm_profile_add(w->sw, NULL).id));

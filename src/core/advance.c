@@ -473,8 +473,9 @@ static bool dispatch_one(swarm *sw) {
         swarm__demand_wait(d, demand, list);
         return true;
     }
-    agent = d->tracked[head].guard != NONE32
-                ? swarm__rival_pick(sw, head, &score, &why)
+    agent = d->tracked[head].guard != NONE32 ? swarm__rival_pick(sw, head, &score, &why)
+            : d->runs[d->tracked[head].run].order == SWARM_ORDER_SLACK
+                ? swarm__slack_pick(sw, head, &score, &why)
                 : swarm__gate_pick(sw, demand, swarm__demand_profiles(d, demand), &score, &why);
     if (agent != NONE32 && d->runs[d->tracked[head].run].order == SWARM_ORDER_PREFIX) {
         agent = swarm__agent_prefer(d, demand, d->tracked[head].order_key, agent, &score);

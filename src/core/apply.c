@@ -164,7 +164,7 @@ static bool in_time(swarm_plan *plan) {
     const struct run *run = &sw->dispatch.runs[plan->run];
     uint64_t longest = 0;
 
-    if (run->deadline_ns == SWARM_NEVER) {
+    if (run->deadline_ns == SWARM_NEVER || run->order == SWARM_ORDER_SLACK) {
         return true;
     }
     swarm__order_levels(&sw->dispatch, &plan->graph, plan->delays, SWARM_ORDER_CRITICAL);

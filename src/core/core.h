@@ -17,7 +17,7 @@
  *     cancel.c    cancels, from any thread
  *     deadlock.c  attempts that wait for steps, and circles of them
  *     charge.c    budgets: what an attempt reserves, and its settlement
- *     gate.c      permits, rates, and what a backend lets through
+ *     gate.c      permits, rates, what a backend lets through; slack.c what has time
  *     plan.c      plans: filling them
  *     apply.c     plans: admitting and applying them
  *     planlog.c, setuplog.c   what plans and what was set up are in the log

@@ -11,6 +11,8 @@
 /* As swarm__agent_pick, among the profiles in `fits` whose backends let the demand through. */
 uint32_t swarm__gate_pick(swarm *sw, uint32_t demand, const struct skill_set *fits,
                           int64_t *out_score, uint32_t *out_why);
+/* The same for the head of a queue of a run that is ordered by slack. In slack.c. */
+uint32_t swarm__slack_pick(swarm *sw, uint32_t head, int64_t *out_score, uint32_t *out_why);
 /* A ready demand for which no agent can be picked, for the reason `why`, waits. In advance.c. */
 void swarm__set_aside(swarm *sw, uint32_t demand, uint32_t why);
 /* The waiting list for the permit that the demand lacks, or NONE32; a rate's timer is armed. */

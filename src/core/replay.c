@@ -394,8 +394,12 @@ static void again_open(swarm *sw, const swarm_event *event) {
     swarm_event next;
     size_t size, behind;
 
-    if (swarm__replay_peek(sw, 0, &next, &size) && swarm__replay_peek(sw, size, &next, &behind) &&
-        next.kind == SWARM_EVENT_SPAWN) {
+    (void)swarm__replay_peek(sw, 0, &next, &size);
+    if (swarm__replay_peek(sw, size, &next, &behind) && next.kind == SWARM_EVENT_DEADLINE) {
+        spec.deadline_ns = next.field[0];
+        size += behind;
+    }
+    if (swarm__replay_peek(sw, size, &next, &behind) && next.kind == SWARM_EVENT_SPAWN) {
         spawn = (swarm_spawn_spec){next.field[0], next.field[1], next.field[2]};
         spec.spawn = &spawn;
     }

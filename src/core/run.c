@@ -10,7 +10,7 @@
 #define SPAWN_PERIOD_NS UINT64_C(60000000000)
 
 bool swarm__owner_may_log(swarm *sw) {
-    return sw->round.phase == ROUND_IDLE && swarm__log_reserve(&sw->log, sw->now_ns, 2);
+    return sw->round.phase == ROUND_IDLE && swarm__log_reserve(&sw->log, sw->now_ns, 3);
 }
 
 void swarm__fault(swarm *sw, swarm_status status, const char *text) {
@@ -41,6 +41,9 @@ static void log_open(swarm *sw, uint32_t index) {
                           run->steps_max, run->attempts_max, run->depth_max, run->inflight_max};
 
     swarm__log(sw, SWARM_EVENT_RUN_OPEN, index, SWARM_NEVER, fields);
+    if (run->deadline_ns != SWARM_NEVER) {
+        swarm__log(sw, SWARM_EVENT_DEADLINE, index, SWARM_NEVER, &run->deadline_ns);
+    }
 }
 
 /* False when the numbers do not fit. */
@@ -107,7 +110,7 @@ static void run_fill(swarm *sw, uint32_t index, const swarm_run_spec *spec) {
 static swarm_status spec_check(swarm *sw, const swarm_run_spec *spec, const char **out_text) {
     struct bucket rate;
 
-    if (spec->order > SWARM_ORDER_PREFIX || spec->flags > SWARM_RUN_GROWING) {
+    if (spec->order > SWARM_ORDER_SLACK || spec->flags > SWARM_RUN_GROWING) {
         *out_text = "run: unknown order or flags";
         return SWARM_E_INVALID;
     }

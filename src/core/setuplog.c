@@ -32,6 +32,7 @@ static uint64_t profile_digest(const struct dispatch *d, const struct profile *p
     uint64_t skill = swarm__skill_above(d, &profile->skills, 0);
 
     digest = hash_mix64(digest, profile->cost);
+    digest = profile->slow_ppm == MILLION ? digest : hash_mix64(digest, profile->slow_ppm);
     digest = profile->prefixes_max == 0 ? digest : hash_mix64(digest, profile->prefixes_max);
     for (; skill != 0; skill = swarm__skill_above(d, &profile->skills, skill)) {
         digest = hash_mix64(digest, skill);

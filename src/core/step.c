@@ -72,6 +72,7 @@ static const unsigned char fields_count[] = {
     /* of waiting */
     [SWARM_EVENT_WAIT] = 4,
     [SWARM_EVENT_DEADLOCK] = 6,
+    [SWARM_EVENT_DEADLINE] = 1,
 };
 
 static uint32_t fields_of(uint32_t kind) {

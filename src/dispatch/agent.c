@@ -72,9 +72,9 @@ uint32_t swarm__backend_add(struct dispatch *d, const swarm_backend *table,
 static bool profile_check(const struct dispatch *d, const swarm_profile_spec *spec,
                           swarm_error *out_error) {
     if (spec == NULL || spec->name == NULL || (spec->skills == NULL && spec->skills_count != 0) ||
-        spec->cost > COST_MAX) {
+        spec->cost > COST_MAX || spec->reserved != 0) {
         swarm__refuse(out_error, SWARM_E_INVALID,
-                      "profile: no name, no skills, or cost above 10^6");
+                      "profile: no name, no skills, cost above 10^6, or reserved is not 0");
         return false;
     }
     if (spec->backend.id == 0 || spec->backend.id > d->backends_count) {
@@ -125,6 +125,7 @@ uint32_t swarm__profile_add(struct dispatch *d, const swarm_profile_spec *spec,
     profile->inflight_max = spec->inflight_max == 0 ? 1 : spec->inflight_max;
     profile->cost = spec->cost;
     profile->prefixes_max = spec->prefixes_max;
+    profile->slow_ppm = spec->slow_ppm == 0 ? MILLION : spec->slow_ppm;
     profile->notebook_tokens_max =
         spec->notebook_tokens_max == 0 ? SWARM_NEVER : spec->notebook_tokens_max;
     profile->conclusion_bytes_max =

@@ -15,7 +15,8 @@
 
 /* Whether the order looks at how long steps take: then a step's order_key may be a label. */
 static inline bool order_is_timed(uint32_t order) {
-    return order == SWARM_ORDER_CRITICAL || order == SWARM_ORDER_DEADLINE;
+    return order == SWARM_ORDER_CRITICAL || order == SWARM_ORDER_DEADLINE ||
+           order == SWARM_ORDER_SLACK;
 }
 
 /* Fills `level` of the plan's tracked steps. The plan is checked and not yet linked; `delays` is
@@ -36,6 +37,7 @@ static inline void order_key(struct dispatch *d, uint32_t tracked, uint64_t sequ
         break;
     case SWARM_ORDER_HOPS:
     case SWARM_ORDER_CRITICAL:
+    case SWARM_ORDER_SLACK:
         node->first = ~step->level;
         node->second = step->ordinal;
         break;

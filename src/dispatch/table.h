@@ -147,7 +147,7 @@ struct profile {
     uint32_t backend;
     uint32_t inflight_max;
     uint32_t cost;
-    uint32_t prefixes_max;  /* that an agent's cache holds */
+    uint32_t prefixes_max, slow_ppm;
     uint32_t free;          /* root of the heap of agents that can take more */
     uint32_t agents;        /* in service */
     uint32_t inflight;      /* attempts of its agents */

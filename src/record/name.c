@@ -96,6 +96,7 @@ static const char events[][WORD_MAX] = {
     [SWARM_EVENT_CALL] = "call",
     [SWARM_EVENT_WAIT] = "wait",
     [SWARM_EVENT_DEADLOCK] = "deadlock",
+    [SWARM_EVENT_DEADLINE] = "deadline",
 };
 
 /* Kinds that are not taken have an empty place. */
