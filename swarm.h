@@ -174,7 +174,8 @@ enum {
     SWARM_E_CONFLICT = -27,    /* a state key has a newer version than the one built upon */
     SWARM_E_NO_QUORUM = -28,   /* no class of answers can reach the quorum */
     SWARM_E_DEADLOCK = -29,    /* steps waited for each other in a circle */
-    SWARM_E_QUOTA = -30        /* an account is exhausted */
+    SWARM_E_QUOTA = -30,       /* an account is exhausted */
+    SWARM_E_DENIED = -31       /* a capability does not allow it */
 };
 
 /* Text of a status: what is wrong and what to do. Never null; static. [pure] */
@@ -222,6 +223,9 @@ typedef struct swarm_function {
 typedef struct swarm_permit {
     uint64_t id; /* 1 + index */
 } swarm_permit;
+typedef struct swarm_capability {
+    uint64_t id; /* 1 + index */
+} swarm_capability;
 typedef struct swarm_tenant {
     uint64_t id; /* index, from 1 */
 } swarm_tenant;
@@ -375,7 +379,7 @@ typedef struct swarm_config {
     uint32_t prefixes_max;  /* prompt prefixes that agents hold; default 1,024 */
     uint32_t labels_max;    /* kinds of step, counted once a profile, whose durations are learned;
                                default 512 */
-    uint32_t reserved;      /* 0 */
+    uint32_t capabilities_max; /* default 64 */
 } swarm_config;
 
 /* Flags of swarm_config. */
@@ -452,6 +456,7 @@ typedef struct swarm_request {
     uint64_t now_ns;          /* START, CANCEL: when the attempt was started, also if it is handed
                                  out again after a resume; else the time of the last round */
     uint64_t timeout_ns;      /* START: the run timeout of this attempt, or SWARM_NEVER */
+    uint64_t tools;           /* START: what its capability allows; all bits without one */
     uint32_t number;          /* attempt number of the step, from 1; a try that did not count keeps
                                  it: (run, ordinal, number, epoch) names each try */
     uint32_t epoch;           /* rises whenever an attempt is given up */
@@ -710,6 +715,31 @@ SWARM_API swarm_status swarm_breaker_set(swarm *sw, swarm_backend_id backend,
  * try: it is not counted. STALE; AGAIN as in swarm_run_open. [owner]
  */
 SWARM_API swarm_status swarm_breaker_reset(swarm *sw, swarm_backend_id backend);
+
+/* What a capability may allow besides tools and backends. */
+enum {
+    SWARM_MAY_ADD = 1,  /* a call step: to add steps */
+    SWARM_MAY_SHARE = 2 /* to read and write state keys */
+};
+
+/*
+ * What a step may do. Whatever a step adds has the same capability, or names one below it: masks
+ * only shrink. Steps of the owner may have any; without one everything is allowed. All zero is to
+ * compute, and nothing else.
+ */
+typedef struct swarm_capability_spec {
+    swarm_capability parent; /* it may allow no more than this one; null: everything */
+    uint64_t tools;          /* a bit each, the caller's: handed out with START */
+    uint64_t backends;       /* bit i: the backend with id i + 1 */
+    uint64_t keys_mask;      /* MAY_SHARE: keys with (key & keys_mask) == keys */
+    uint64_t keys;           /* within keys_mask */
+    uint32_t flags;          /* SWARM_MAY_* */
+    uint32_t reserved;       /* 0 */
+} swarm_capability_spec;
+
+/* Adds a capability. Null handle: INVALID, STALE parent, DENIED (more than the parent), FULL
+ * (capabilities_max). [owner] */
+SWARM_API swarm_capability swarm_capability_add(swarm *sw, const swarm_capability_spec *spec);
 
 /* What a call step sees. Read only, valid during the call. */
 typedef struct swarm_call {
@@ -1283,19 +1313,22 @@ enum {
 /* A step with options: an agent step, or, with a function, a call step that dispatch keeps track
  * of. */
 typedef struct swarm_step_spec {
-    const void *payload;       /* opaque; see MEMORY above for how long it is borrowed */
-    size_t payload_size;       /* in bytes; 0: the backend knows, as with a C string */
-    const char *const *skills; /* all of them are required; profiles may name them later, but of
+    const void *payload;         /* opaque; see MEMORY above for how long it is borrowed */
+    size_t payload_size;         /* in bytes; 0: the backend knows, as with a C string */
+    const char *const *skills;   /* all of them are required; profiles may name them later, but of
                                   names that no profile has named yet only 256 - skills_max are
                                   remembered: a step with one more ends NO_AGENT; may be null */
-    const swarm_need *needs;   /* permits; may be null */
-    swarm_agent agent;         /* this agent and no other; null: any that fits */
-    swarm_function function;   /* null: an agent step; else a call step (no skills, needs, agent) */
-    uint64_t argument;         /* for the function, or handed to the backend */
-    uint64_t key;              /* the caller's name for it, unique in its run; 0: none */
-    uint64_t order_key;        /* for SWARM_ORDER_KEY, KEY_ID and PREFIX; for CRITICAL and DEADLINE
+    const swarm_need *needs;     /* permits; may be null */
+    swarm_agent agent;           /* this agent and no other; null: any that fits */
+    swarm_capability capability; /* what it may do; null: what whoever adds it may do. One that he
+                                    does not have, an agent step without a backend, or a key in
+                                    `reads` outside of it: DENIED. A put outside: it ends FAILED */
+    swarm_function function; /* null: an agent step; else a call step (no skills, needs, agent) */
+    uint64_t argument;       /* for the function, or handed to the backend */
+    uint64_t key;            /* the caller's name for it, unique in its run; 0: none */
+    uint64_t order_key;      /* for SWARM_ORDER_KEY, KEY_ID and PREFIX; for CRITICAL and DEADLINE
                                   a label of the kind of step, or 0 */
-    uint64_t estimate_ns;      /* expected running time, for SWARM_ORDER_CRITICAL and DEADLINE;
+    uint64_t estimate_ns;    /* expected running time, for SWARM_ORDER_CRITICAL and DEADLINE;
                                   default, of an agent step with a label: the mean over attempts
                                   with it that ended OK, in runs of these orders, with profiles
                                   that fit, before its plan is applied; 1 if there are none */
@@ -1903,13 +1936,15 @@ enum {
     SWARM_EVENT_ROUND = 50, /* a round begins: what follows belongs to it, up to the next one; what
                                   stands behind its end is the owner's */
     SWARM_EVENT_COMMAND = 51, /* the owner's: SWARM_COMMAND_*; about the event's run and step */
-    SWARM_EVENT_SETUP = 52,  /* 1 backend, 2 profile, 3 agents, 4 withdrawn agent, 5 permit; its id;
+    SWARM_EVENT_SETUP =
+        52, /* 1 backend, 2 profile, 3 agents, 4 withdrawn agent, 5 permit, 6 capability; its id;
                                   digest of the name (agents: the profile's id); digest of the
-                                  profile's options, number of agents, capacity of the permit */
-    SWARM_EVENT_DEMAND = 53, /* what the steps with this demand digest require: the digest, agent
+                                  profile's or capability's options, number of agents, capacity of
+                                  the permit */
+    SWARM_EVENT_DEMAND = 53,  /* what the steps with this demand digest require: the digest, agent
                                   id (0: any), 1 if a skill could not be remembered; the NEEDs
                                   before it belong to it. None: nothing is required */
-    SWARM_EVENT_NEED = 54,   /* 1 permit, 2 skill; id of the permit, digest of the skill's name;
+    SWARM_EVENT_NEED = 54,    /* 1 permit, 2 skill; id of the permit, digest of the skill's name;
                                   units, 0 */
     SWARM_EVENT_OPTIONS = 55, /* of the STEP before: queue and run timeout + 1, backoff_ns,
                                   backoff_max_ns, attempts_max, jitter_ppm, payload_size, digest of

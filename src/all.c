@@ -43,6 +43,7 @@
 #include "core/breaker.c"
 #include "core/call.c"
 #include "core/cancel.c"
+#include "core/capability.c"
 #include "core/charge.c"
 #include "core/deadlock.c"
 #include "core/drive.c"

@@ -105,7 +105,7 @@ static const struct {
     CONFIG("only size and version", SWARM_OK, .seed = 0),
     CONFIG("too many prefixes", SWARM_E_INVALID, .prefixes_max = UINT32_MAX),
     CONFIG("too many labels", SWARM_E_INVALID, .labels_max = UINT32_MAX),
-    CONFIG("reserved", SWARM_E_INVALID, .reserved = 1),
+    CONFIG("too many capabilities", SWARM_E_INVALID, .capabilities_max = UINT32_MAX),
     CONFIG("unknown flag", SWARM_E_INVALID, .flags = 4),
     CONFIG("late edges in static runs", SWARM_E_INVALID, .flags = 3),
     CONFIG("all flags", SWARM_E_INVALID, .flags = UINT32_MAX),
@@ -202,10 +202,10 @@ REFUSES(swarm_host_default, "is the same each time", 1,
 
 TEST(status_texts) {
     const char *unknown = swarm_status_text(1);
-    const swarm_status absurd[] = {1, INT32_MAX, INT32_MIN, SWARM_E_QUOTA - 1};
+    const swarm_status absurd[] = {1, INT32_MAX, INT32_MIN, SWARM_E_DENIED - 1};
 
     CHECK(unknown != NULL);
-    for (swarm_status status = SWARM_OK; status >= SWARM_E_QUOTA; status--) {
+    for (swarm_status status = SWARM_OK; status >= SWARM_E_DENIED; status--) {
         const char *text = swarm_status_text(status);
 
         CHECK(text != NULL && strlen(text) > 5);

@@ -77,6 +77,19 @@ REFUSES(swarm_governor_set, "absurd window", SWARM_E_INVALID, GOVERNOR(.most = U
 REFUSES(swarm_governor_set, "reserved", SWARM_E_INVALID, GOVERNOR(.reserved = 1));
 AWAY(swarm_governor_set, SWARM_E_BUSY, GOVERNOR(.first = 1));
 
+/* ---- capabilities */
+
+#define MAY(...) fault_of(w, swarm_capability_add(w->sw, &(swarm_capability_spec){__VA_ARGS__}).id)
+
+REFUSES(swarm_capability_add, "null swarm", 0, swarm_capability_add(NULL, NULL).id);
+REFUSES(swarm_capability_add, "null spec", SWARM_E_INVALID,
+        fault_of(w, swarm_capability_add(w->sw, NULL).id));
+REFUSES(swarm_capability_add, "unknown flags", SWARM_E_INVALID, MAY(.flags = 4));
+REFUSES(swarm_capability_add, "reserved", SWARM_E_INVALID, MAY(.reserved = 1));
+REFUSES(swarm_capability_add, "keys outside the mask", SWARM_E_INVALID, MAY(.keys = 1));
+REFUSES(swarm_capability_add, "stale parent", SWARM_E_STALE, MAY(.parent = {9}));
+AWAY(swarm_capability_add, SWARM_E_BUSY, MAY(.tools = 1));
+
 /* ---- breakers */
 
 #define BREAKER(...) swarm_breaker_set(w->sw, w->backend, &(swarm_breaker_spec){__VA_ARGS__})

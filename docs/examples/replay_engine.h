@@ -71,7 +71,7 @@ static inline const char *status_name(swarm_status status) {
         "SWARM_E_STALLED",   "SWARM_E_DEPENDS",  "SWARM_E_TOO_BIG",     "SWARM_E_GARBAGE",
         "SWARM_E_CORRUPT",   "SWARM_E_MISMATCH", "SWARM_E_UNSUPPORTED", "SWARM_E_OVERFLOW",
         "SWARM_E_FAILED",    "SWARM_E_BUDGET",   "SWARM_E_PAUSED",      "SWARM_E_CONFLICT",
-        "SWARM_E_NO_QUORUM", "SWARM_E_DEADLOCK", "SWARM_E_QUOTA",
+        "SWARM_E_NO_QUORUM", "SWARM_E_DEADLOCK", "SWARM_E_QUOTA",       "SWARM_E_DENIED",
     };
     bool known = status <= 0 && status > -(swarm_status)(sizeof names / sizeof names[0]);
     return known ? names[-status] : "SWARM_E_INVALID";

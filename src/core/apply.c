@@ -196,6 +196,7 @@ static void scope_enter(swarm_plan *plan) {
     swarm__scope_open(&sw->graph, scope, plan->run, parent,
                       ordinal != SWARM_NEVER ? ordinal : sw->graph.scopes[parent].ordinal);
     sw->graph.scopes[scope].creator = NONE32;
+    sw->graph.scopes[scope].capability = plan->capability;
     swarm__spawn_enter(plan, scope);
     if (graph_has(&sw->graph, caller, GRAPH_TRACKED)) {
         sw->graph.scopes[scope].creator = caller;

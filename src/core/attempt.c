@@ -625,6 +625,8 @@ static void request_start(swarm *sw, uint32_t index, swarm_request *out) {
     out->argument = step->argument;
     out->timeout_ns = step->run_timeout_ns;
     out->outcome = step->outcome;
+    out->tools = step->capability == NONE32 ? SWARM_NEVER
+                                            : sw->dispatch.capabilities[step->capability].tools;
     out->iteration = swarm__loop_iteration(&sw->dispatch, attempt->tracked);
     out->inputs = step->inputs_count + (out->iteration > 1);
     /* Release: the record before whoever answers; pairs with the CAS of swarm_complete. */

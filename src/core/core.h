@@ -14,7 +14,7 @@
  *     guard.c     options that watch over a step's attempts: their record, and the step's timer
  *     watch.c     progress, from any thread, and the detectors
  *     breaker.c   backends and agents that are left alone for a while
- *     cancel.c    cancels, from any thread
+ *     cancel.c, capability.c   cancels, from any thread; what steps may do
  *     deadlock.c  attempts that wait for steps, and circles of them
  *     charge.c    budgets: what an attempt reserves, and its settlement
  *     gate.c      permits, rates, what a backend lets through; slack.c what has time
@@ -78,15 +78,16 @@
 struct swarm_plan {
     struct graph_plan graph; /* first: a plan is one */
     swarm *sw;
-    uint64_t value;   /* of the call step that it belongs to */
-    uint32_t run;     /* index, or NONE32 */
-    uint32_t delays;  /* list of delays, by `next`, newest first */
-    uint32_t records; /* of its tracked steps until it is applied, by run_next */
-    uint32_t demand;  /* of a call step's plan: the last private one, or NONE32 */
-    uint32_t readers; /* steps that list their inputs */
-    uint32_t guards;  /* steps with options that watch over their attempts */
-    uint32_t shapes;  /* the last of its ring of shapes, or NONE32 */
-    uint32_t lates;   /* edges into OPEN steps of earlier plans, by `next`, newest first */
+    uint64_t value;      /* of the call step that it belongs to */
+    uint32_t run;        /* index, or NONE32 */
+    uint32_t delays;     /* list of delays, by `next`, newest first */
+    uint32_t records;    /* of its tracked steps until it is applied, by run_next */
+    uint32_t demand;     /* of a call step's plan: the last private one, or NONE32 */
+    uint32_t capability; /* of whoever adds it, or NONE32 */
+    uint32_t readers;    /* steps that list their inputs */
+    uint32_t guards;     /* steps with options that watch over their attempts */
+    uint32_t shapes;     /* the last of its ring of shapes, or NONE32 */
+    uint32_t lates;      /* edges into OPEN steps of earlier plans, by `next`, newest first */
     uint32_t lates_count;
     uint32_t opens; /* OPEN steps of its own */
     bool open;
@@ -135,7 +136,7 @@ struct drive_thread {
 
 /* How much of what was set up is in the log. */
 struct setup_logged {
-    uint32_t backends, profiles, agents, permits;
+    uint32_t backends, profiles, agents, permits, capabilities;
     uint32_t withdrawals; /* agents that were withdrawn and whose event is still to come */
 };
 

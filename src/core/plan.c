@@ -6,6 +6,7 @@
  * a plan takes records from lock-free pools and reads tables that only grow; what needs the turn,
  * such as equal demands becoming one, is left to the apply.
  */
+#include "capability.h"
 #include "charge.h"
 #include "guard.h"
 
@@ -38,6 +39,7 @@ static void plan_begin(swarm *sw, swarm_plan *plan, uint32_t run, uint32_t scope
     plan->lates = NONE32;
     plan->lates_count = 0;
     plan->opens = 0;
+    plan->capability = NONE32;
     plan->readers = 0;
     plan->guards = 0;
     plan->value = 0;
@@ -94,7 +96,7 @@ swarm_plan *swarm_plan_open(swarm *sw, swarm_run handle) {
 swarm_plan *swarm_call_plan(const swarm_call *call) {
     struct call_frame *frame = (struct call_frame *)(uintptr_t)call; /* the call is its head */
     swarm *sw;
-    uint32_t scope, run, index;
+    uint32_t scope, run, index, capability;
     bool may_add;
 
     if (call == NULL || frame->plan != NULL || frame->broken != SWARM_OK) {
@@ -103,7 +105,13 @@ swarm_plan *swarm_call_plan(const swarm_call *call) {
     sw = call->sw;
     scope = sw->graph.scope[frame->slot];
     run = sw->graph.scopes[scope].run;
+    capability = frame->is_range ? NONE32 : swarm__capability_of(sw, frame->slot);
     may_add = !frame->is_range && (sw->dispatch.runs[run].flags & SWARM_RUN_GROWING) != 0;
+    if (capability != NONE32 &&
+        (sw->dispatch.capabilities[capability].flags & SWARM_MAY_ADD) == 0) {
+        frame->broken = SWARM_E_DENIED;
+        return NULL;
+    }
     index = may_add ? pool_pop(&sw->plans_pool) : NONE32;
     if (index == NONE32) {
         frame->broken = may_add ? SWARM_E_FULL : SWARM_E_FROZEN;
@@ -112,6 +120,7 @@ swarm_plan *swarm_call_plan(const swarm_call *call) {
     frame->plan = &sw->plans[index];
     plan_begin(sw, frame->plan, run, scope);
     frame->plan->graph.caller = frame->slot;
+    frame->plan->capability = capability;
     return frame->plan;
 }
 
@@ -201,6 +210,7 @@ static uint32_t demand_fill(swarm_plan *plan, const swarm_step_spec *spec) {
         return NONE32;
     }
     d->demands[demand].run = plan->run;
+    d->demands[demand].capability = swarm__capability_wanted(plan, spec);
     d->demands[demand].leaves =
         spec->recovery != NULL && (spec->recovery->fallbacks_count != 0 ||
                                    (spec->recovery->flags & SWARM_RECOVERY_ENDS_VALUE) != 0);
@@ -249,7 +259,7 @@ static void tracked_fill(struct tracked *step, const swarm_step_spec *spec, uint
     step->plan = NONE32;
     step->inputs_first = NONE32;
     step->delays_first = NONE32;
-    step->function = NONE32;
+    step->capability = NONE32;
     step->guard = NONE32;
 }
 
@@ -289,9 +299,8 @@ static uint32_t tracked_new(swarm_plan *plan, const swarm_step_spec *spec) {
         pool_push(&d->tracked_pool, index);
         return NONE32;
     }
-    if (spec->function.id != 0) {
-        d->tracked[index].function = (uint32_t)spec->function.id - 1;
-    } else {
+    d->tracked[index].capability = swarm__capability_wanted(plan, spec);
+    if (spec->function.id == 0) {
         d->tracked[index].demand = demand_fill(plan, spec);
     }
     if ((spec->function.id == 0 && d->tracked[index].demand == NONE32) ||
@@ -313,6 +322,7 @@ swarm_step swarm_step_add(swarm_plan *plan, const swarm_step_spec *spec) {
     static const swarm_step_spec defaults;
     const swarm_step none = {0};
     const char *fault;
+    swarm_status status = SWARM_E_INVALID;
     uint32_t tracked, slot, flags;
 
     if (!plan_is_usable(plan)) {
@@ -320,10 +330,14 @@ swarm_step swarm_step_add(swarm_plan *plan, const swarm_step_spec *spec) {
     }
     spec = spec == NULL ? &defaults : spec;
     fault = spec_fault(spec);
-    if (fault != NULL ||
-        (spec->function.id != 0 && !swarm__function_exists(plan->sw, spec->function))) {
-        plan_refuse(plan, fault != NULL ? SWARM_E_INVALID : SWARM_E_MISSING,
-                    fault != NULL ? fault : "step: no such function");
+    if (fault == NULL && spec->function.id != 0 &&
+        !swarm__function_exists(plan->sw, spec->function)) {
+        status = SWARM_E_MISSING;
+        fault = "step: no such function";
+    }
+    fault = fault != NULL ? fault : swarm__capability_fault(plan, spec, &status);
+    if (fault != NULL) {
+        plan_refuse(plan, status, fault);
         return none;
     }
     tracked = tracked_new(plan, spec);

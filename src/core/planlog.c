@@ -54,7 +54,8 @@ static bool demand_is_trivial(const struct demand *demand) {
         skills |= demand->skills.word[i];
     }
     return skills == 0 && !demand->unknown_skill && demand->needs_count == 0 &&
-           demand->agent == NONE32 && demand->charge == NONE32;
+           demand->agent == NONE32 && demand->charge == NONE32 && demand->capability == NONE32 &&
+           !demand->leaves;
 }
 
 /* By their names, ascending: which bit a skill has depends on who named it first. */
@@ -137,7 +138,7 @@ static void put_step(struct plan_writer *writer, uint32_t slot) {
         fields[3] = step->key;
         fields[4] = step->priority;
         fields[6] = step->estimate_ns;
-        fields[7] = step->flags;
+        fields[7] = step->flags | (uint64_t)(step->capability + 1) << STEP_CAPABILITY;
     }
     plan_put(writer, SWARM_EVENT_STEP, ordinal, fields);
     if (step != NULL) {

@@ -79,6 +79,7 @@ static uint32_t fallback_demand(swarm_plan *plan, const swarm_step_spec *spec, u
         d->demands[demand].needs[i] = own->needs[i];
     }
     d->demands[demand].needs_count = own->needs_count;
+    d->demands[demand].capability = own->capability;
     d->demands[demand].profile = (uint32_t)fallback->profile.id - 1;
     if (!swarm__charge_fill(plan, fallback->charge != NULL ? fallback->charge : spec->charge,
                             demand)) {

@@ -170,7 +170,8 @@ static swarm_step tracked_again_add(struct plan_reader *reader, const swarm_even
                             .priority = (uint32_t)event->field[4],
                             .order_key = event->field[5],
                             .estimate_ns = event->field[6],
-                            .flags = (uint32_t)event->field[7]};
+                            .flags = (uint32_t)event->field[7] & ((1u << STEP_CAPABILITY) - 1),
+                            .capability = {event->field[7] >> STEP_CAPABILITY}};
     swarm_step step = {0};
     swarm_event next;
     size_t size;

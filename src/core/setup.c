@@ -65,18 +65,20 @@ static void fill_defaults(swarm_config *c) {
     set_default(&c->accesses_max, c->tracked_max / 16);
     set_default(&c->effects_max, 2 * (uint64_t)c->accesses_max);
     set_default(&c->branches_max, 64);
+    set_default(&c->capabilities_max, 64);
     set_default(&c->prefixes_max, 1024);
     set_default(&c->labels_max, 512);
     c->spin = c->spin == SWARM_NONE ? 0 : c->spin;
 }
 
 static bool counts_fit(const swarm_config *c) {
-    const uint32_t counts[] = {
-        c->runs_max,    c->tracked_max,  c->delays_max,   c->inputs_max,   c->agents_max,
-        c->permits_max, c->demands_max,  c->backends_max, c->inflight_max, c->scopes_max,
-        c->plans_max,   c->ranges_max,   c->commands_max, c->guards_max,   c->asks_max,
-        c->shapes_max,  c->budgets_max,  c->charges_max,  c->states_max,   c->accesses_max,
-        c->effects_max, c->branches_max, c->tenants_max,  c->prefixes_max, c->labels_max};
+    const uint32_t counts[] = {c->runs_max,     c->tracked_max,     c->delays_max,  c->inputs_max,
+                               c->agents_max,   c->permits_max,     c->demands_max, c->backends_max,
+                               c->inflight_max, c->scopes_max,      c->plans_max,   c->ranges_max,
+                               c->commands_max, c->guards_max,      c->asks_max,    c->shapes_max,
+                               c->budgets_max,  c->charges_max,     c->states_max,  c->accesses_max,
+                               c->effects_max,  c->branches_max,    c->tenants_max, c->prefixes_max,
+                               c->labels_max,   c->capabilities_max};
 
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         if (counts[i] > COUNT_LIMIT) {
@@ -102,7 +104,7 @@ static swarm_status config_check(const swarm_config *config, swarm_config *out) 
         out->flags > (SWARM_CONFIG_STATIC | SWARM_CONFIG_LATE_EDGES) ||
         out->flags == (SWARM_CONFIG_STATIC | SWARM_CONFIG_LATE_EDGES) ||
         out->log_bytes < LOG_LEAST ||
-        (out->log_bytes != SWARM_NEVER && out->log_bytes > SIZE_MAX / 2) || out->reserved != 0 ||
+        (out->log_bytes != SWARM_NEVER && out->log_bytes > SIZE_MAX / 2) ||
         (out->host != NULL && out->host->size != sizeof *out->host)) {
         return SWARM_E_INVALID;
     }
@@ -168,6 +170,7 @@ static void layout_agents(struct dispatch *d, struct arena *arena, const swarm_c
     d->charges_pool.links = CARVE(arena, c->charges_max, atomic_u32);
     d->tickets = CARVE(arena, c->inflight_max, struct ticket);
     d->breakers = CARVE(arena, (uint64_t)c->backends_max + c->agents_max, struct breaker);
+    d->capabilities = CARVE(arena, c->capabilities_max, swarm_capability_spec);
     d->skills = CARVE(arena, SKILLS_LIMIT, atomic_u64);
 }
 

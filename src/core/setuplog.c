@@ -9,6 +9,7 @@
  *
  * Threads: the turn.
  */
+#include "capability.h"
 #include "core.h"
 
 enum {
@@ -16,7 +17,8 @@ enum {
     SETUP_PROFILE = 2,
     SETUP_AGENTS = 3,
     SETUP_WITHDRAWN = 4,
-    SETUP_PERMIT = 5
+    SETUP_PERMIT = 5,
+    SETUP_CAPABILITY = 6
 };
 
 static void log_setup(swarm *sw, uint32_t what, uint32_t index, uint64_t name, uint64_t detail) {
@@ -87,6 +89,10 @@ bool swarm__setup_log(swarm *sw) {
         uint32_t i = logged->permits++;
 
         log_setup(sw, SETUP_PERMIT, i, d->permits[i].name, d->permits[i].capacity);
+    } else if (logged->capabilities < ATOMIC_LOAD(&d->capabilities_count, relaxed)) {
+        uint32_t i = logged->capabilities++;
+
+        log_setup(sw, SETUP_CAPABILITY, i, 0, swarm__capability_digest(d, i));
     } else if (logged->withdrawals != 0) {
         log_withdrawn(sw);
     } else {
@@ -163,6 +169,10 @@ static bool setup_again(swarm *sw, const swarm_event *event) {
         return id == ++sw->logged.permits && permit_exists(d, id) &&
                d->permits[id - 1].name == event->field[2] &&
                d->permits[id - 1].capacity == event->field[3];
+    case SETUP_CAPABILITY:
+        return id == ++sw->logged.capabilities &&
+               id <= ATOMIC_LOAD(&d->capabilities_count, relaxed) &&
+               swarm__capability_digest(d, (uint32_t)id - 1) == event->field[3];
     default:
         return false;
     }

@@ -571,6 +571,18 @@ static bool texts_fit(const swarm *sw, uint32_t effects, uint32_t agent) {
     return tokens <= profile->notebook_tokens_max;
 }
 
+static bool puts_allowed(const swarm *sw, const struct tracked *step, uint32_t effects) {
+    const struct state_cell *cells = sw->dispatch.state.cells;
+
+    for (uint32_t at = effects; at != NONE32; at = cells[at].next) {
+        if (cells[at].effect.kind == SWARM_EFFECT_PUT &&
+            !swarm__capability_allows(&sw->dispatch, step->capability, cells[at].effect.key)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 swarm_status swarm__effects_check(swarm *sw, uint32_t tracked, uint32_t effects, uint32_t agent) {
     const struct tracked *step = &sw->dispatch.tracked[tracked];
     struct state *state = &sw->dispatch.state;
@@ -582,6 +594,9 @@ swarm_status swarm__effects_check(swarm *sw, uint32_t tracked, uint32_t effects,
     }
     if (step->access == NONE32) {
         return SWARM_OK;
+    }
+    if (!puts_allowed(sw, step, effects)) {
+        return SWARM_E_DENIED;
     }
     access = &state->accesses[step->access];
     cell = access_conflict(state, step->run, access, effects);

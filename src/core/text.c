@@ -24,6 +24,8 @@ static const char *text_of_outcome(swarm_status status) {
         return "NO_QUORUM: the answers differ too much; vote with more, or give a tie-break";
     case SWARM_E_DEADLOCK:
         return "DEADLOCK: it waited in a circle of steps; see the DEADLOCK events";
+    case SWARM_E_DENIED:
+        return "DENIED: a capability does not allow it; ask for less, or give the step a wider one";
     case SWARM_E_QUOTA:
         return "QUOTA: an account is exhausted; charge it, then call swarm_breaker_reset";
     default:

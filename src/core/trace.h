@@ -22,8 +22,8 @@ static inline struct tracked *plan_tracked(const swarm_plan *plan, uint32_t slot
 /* What a NEED is: field 0. */
 enum { NEED_PERMIT = 1, NEED_SKILL = 2 };
 
-/* In the flags of a STEP: a plain call step, a range step. */
-enum { STEP_PLAIN = 1 << 16, STEP_RANGE = 1 << 17 };
+/* In the flags of a STEP: a plain call step, a range step; from which bit on 1 + the capability. */
+enum { STEP_PLAIN = 1 << 16, STEP_RANGE = 1 << 17, STEP_CAPABILITY = 20 };
 
 /* Whether the log has room for the plan's events; *out_never: not even when it is empty. */
 bool swarm__plan_room(swarm_plan *plan, bool *out_never);

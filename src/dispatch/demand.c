@@ -18,6 +18,7 @@ uint32_t swarm__demand_new(struct dispatch *d) {
         memset(demand, 0, sizeof *demand);
         demand->agent = NONE32;
         demand->profile = NONE32;
+        demand->capability = NONE32;
         demand->ready = NONE32;
         demand->chain = NONE32;
         demand->list = NONE32;
@@ -72,6 +73,9 @@ void swarm__demand_seal(struct dispatch *d, uint32_t index, uint32_t run) {
         demand->digest += hash_mix64(hash_mix64(permit, 2), demand->needs[i].units);
     }
     demand->digest = hash_mix64(demand->digest, (uint64_t)demand->agent + 1);
+    if (demand->capability != NONE32) {
+        demand->digest = hash_mix64(demand->digest, ~(uint64_t)demand->capability);
+    }
     if (demand->profile != NONE32) {
         demand->digest = hash_mix64(demand->digest, demand->profile);
     }
@@ -102,8 +106,8 @@ static bool demands_equal(const struct dispatch *d, const struct demand *a,
     SWARM_ASSERT(a->needs_count <= NEEDS_MAX);
     SWARM_ASSERT(a != b);
     if (a->own || b->own || a->digest != b->digest || a->run != b->run || a->agent != b->agent ||
-        a->profile != b->profile || a->leaves != b->leaves || a->needs_count != b->needs_count ||
-        a->unknown_skill != b->unknown_skill ||
+        a->profile != b->profile || a->capability != b->capability || a->leaves != b->leaves ||
+        a->needs_count != b->needs_count || a->unknown_skill != b->unknown_skill ||
         memcmp(&a->skills, &b->skills, sizeof a->skills) != 0 || !charges_equal(d, a, b)) {
         return false;
     }
@@ -240,6 +244,11 @@ void swarm__demand_unref(struct dispatch *d, uint32_t index) {
     swarm__demand_discard(d, index);
 }
 
+static bool is_allowed(const struct dispatch *d, const struct demand *demand, uint32_t backend) {
+    return demand->capability == NONE32 ||
+           (backend < 64 && (d->capabilities[demand->capability].backends >> backend & 1u) != 0);
+}
+
 /* Profiles that have what it requires, computed once and again when a profile was added: a start
  * must not look at every skill of every profile. */
 const struct skill_set *swarm__demand_profiles(struct dispatch *d, uint32_t index) {
@@ -254,7 +263,8 @@ const struct skill_set *swarm__demand_profiles(struct dispatch *d, uint32_t inde
             (demand->agent != NONE32 && d->agents[demand->agent].profile != p) ||
             (demand->profile != NONE32 && demand->profile != p);
 
-        if (!pinned_elsewhere && set_within(&demand->skills, &d->profiles[p].skills)) {
+        if (!pinned_elsewhere && is_allowed(d, demand, d->profiles[p].backend) &&
+            set_within(&demand->skills, &d->profiles[p].skills)) {
             set_add(&demand->profiles, p);
         }
     }

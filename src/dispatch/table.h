@@ -55,8 +55,7 @@ struct tracked {
     uint64_t ordinal;
     uint64_t argument;
     uint64_t key;
-    uint64_t order_key;
-    uint64_t estimate_ns;
+    uint64_t order_key, estimate_ns;
     uint64_t queue_timeout_ns;
     uint64_t run_timeout_ns;
     uint64_t level; /* b-level or hops, for the run's order */
@@ -77,7 +76,7 @@ struct tracked {
     uint32_t outcome;
     uint32_t priority;
     uint32_t flags;      /* SWARM_STEP_* of the spec */
-    uint32_t function;   /* call step: index of its function, or NONE32 */
+    uint32_t capability; /* what it may do, or NONE32 */
     uint32_t scope_own;  /* scope of what it added, or NONE32 */
     uint32_t plan;       /* that a returned call brought, or NONE32 */
     int32_t plan_status; /* why that was refused, or OK; and at which operation */
@@ -122,19 +121,18 @@ struct demand {
     uint32_t charge; /* what it reserves of a budget, or NONE32: see charge.h */
     uint32_t profiles_version;
     uint32_t run;
-    uint32_t agent;      /* this one only, or NONE32 */
-    uint32_t profile;    /* its agents only, or NONE32 */
-    uint32_t references; /* steps, and attempts that hold its permits */
-    uint32_t ready;      /* root of the heap of tracked steps */
-    uint32_t chain;      /* hash chain */
-    uint32_t list;       /* waiting list it is on, or NONE32 */
+    uint32_t agent, profile; /* this one only, its agents only, or NONE32 */
+    uint32_t capability;     /* of its steps, or NONE32 */
+    uint32_t references;     /* steps, and attempts that hold its permits */
+    uint32_t ready;          /* root of the heap of tracked steps */
+    uint32_t chain;          /* hash chain */
+    uint32_t list;           /* waiting list it is on, or NONE32 */
     uint32_t next, previous;
     uint64_t logged;    /* the walk over a plan that it was last written for */
     uint32_t saves;     /* permit that it saves for, or NONE32 */
     uint32_t bypassed;  /* times that others took what it waits for */
     bool unknown_skill; /* requires a skill that could not be remembered */
-    bool interned;
-    bool own;    /* one step's, whatever others require */
+    bool interned, own; /* own: one step's, whatever others require */
     bool leaves; /* its steps have something to fall back on: others don't keep them waiting */
 };
 
@@ -330,14 +328,16 @@ struct dispatch {
     uint64_t pass;                  /* of the tenant that was served last */
     uint32_t demand_mask, key_mask; /* chains - 1 */
     uint32_t profiles_version;
-    atomic_u32 agents_count, permits_count; /* any thread reads, the turn adds */
-    atomic_u32 skills_wished;               /* names that steps have asked for and no profile has */
-    uint32_t skills_count;                  /* named by profiles */
+    atomic_u32 agents_count, permits_count,
+        capabilities_count;   /* any thread reads, the turn adds */
+    atomic_u32 skills_wished; /* names that steps have asked for and no profile has */
+    uint32_t skills_count;    /* named by profiles */
     struct skill_set skills_named;
     uint32_t profiles_count, backends_count;
     struct breaker *breakers;     /* one a backend, then one an agent */
     uint32_t breakers_on, quotas; /* backends that have them; whose account is exhausted */
     uint32_t gates;               /* limits of backends, and governors that are on */
+    swarm_capability_spec *capabilities;
     uint32_t requests_first, requests_last; /* queue of attempts */
     uint32_t releases_first, releases_last; /* list of tracked steps with a RELEASE to take */
     uint64_t ready_sequence, ready_count;

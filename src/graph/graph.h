@@ -80,13 +80,13 @@ struct scope {
     atomic_u64 added;     /* steps that workers linked at once */
     atomic_u32 cancelled; /* nothing of it may start */
     atomic_u32 queued;    /* on the quiet stack */
-    uint32_t run;         /* index of the run */
-    uint32_t parent;      /* scope, or NONE32 */
+    uint32_t run, parent; /* index of the run; scope, or NONE32 */
     uint32_t depth;       /* 0 for a root */
     uint32_t creator;     /* slot of the step that added it, while it lives; the turn's */
     uint64_t ordinal;     /* of that step; SWARM_NEVER for a root */
     uint64_t task;        /* the turn's: by which it came about: see core/spawn.c */
     uint32_t next;        /* the turn's: free list */
+    uint32_t capability;  /* of those who have none of their own, or NONE32 */
 };
 
 /* What a plan holds at this floor. Embedded as first member of struct swarm_plan. */

@@ -42,6 +42,7 @@ void swarm__scope_open(struct graph *graph, uint32_t scope, uint32_t run, uint32
     at->depth = parent != NONE32 ? graph->scopes[parent].depth + 1 : 0;
     at->creator = NONE32;
     at->task = 0;
+    at->capability = NONE32;
     at->ordinal = ordinal;
     at->next = NONE32;
     if (parent != NONE32) {
