@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "dialect.h"
 
 enum {
     VALUE = 0,
