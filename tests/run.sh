@@ -129,7 +129,8 @@ if [ "$mode" != quick ]; then
         "$checked --timeout-multiplier 4"
     stage tsan build-tsan gcc "${sanitize}thread -Dc_args=-Wno-tsan" \
         "$checked --timeout-multiplier 8"
-    stage clang build-clang clang "$werror" '--suite unit --suite sim --suite examples --suite all'
+    stage clang build-clang clang "$werror" \
+        '--suite unit --suite sim --suite examples --suite all --suite fuzz'
 fi
 
 echo "$passed passed, $failed failed, $skipped skipped"

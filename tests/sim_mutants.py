@@ -23,7 +23,8 @@ MUTANTS = {
         "    swarm__demand_wake_agent(d, d->agents[attempt->agent].profile, attempt->agent);\n",
         ""),
     "nobody is woken for a run's place": (
-        "src/core/attempt.c", "    swarm__demand_run_place(d, attempt->run);\n", ""),
+        "src/core/attempt.c",
+        "    swarm__demand_wake(d, wait_of_run(d, attempt->run));\n", ""),
     "a reservation is not settled": (
         "src/core/attempt.c",
         "        swarm__charge_settle(sw, (uint32_t)(attempt - d->attempts));\n", "        ;\n"),
@@ -32,13 +33,6 @@ MUTANTS = {
         "        attempt_request(d, index, ATTEMPT_WANTS_RELEASE);\n", "        ;\n"),
     "a held backend is used": (
         "src/core/attempt.c", "    backend->held_until = until_ns;\n", ""),
-    "one attempt more than allowed": (
-        "src/core/attempt.c",
-        "tries >= step->retry.attempts_max",
-        "tries > step->retry.attempts_max"),
-    "an attempt begins with the old name": (
-        "src/core/attempt.c", "    step->epoch++;\n    swarm__step_ready(sw, tracked);\n",
-        "    swarm__step_ready(sw, tracked);\n"),
     "a late answer is not counted": (
         "src/core/attempt.c", "        run->report.fenced++;\n        log_answer",
         "        log_answer"),
@@ -63,17 +57,10 @@ MUTANTS = {
         "src/dispatch/join.h",
         "join->garbage > join->garbage_max",
         "join->garbage > join->garbage_max + 1"),
-    "an agent who left works on": (
-        "src/dispatch/agent.c", "    return !agent->withdrawn && agent->inflight",
-        "    return agent->inflight"),
     "permits are not looked at": (
         "src/dispatch/permit.h",
         "            !permit_has(permit, demand->needs[i].units, now_ns)) {",
         "            false) {"),
-    "delays outlive their run": (
-        "src/core/run.c", "    swarm__log(sw, SWARM_EVENT_COMMAND, index, SWARM_NEVER, &forget);\n"
-                          "    swarm__delays_pass(sw, index);\n",
-        "    swarm__log(sw, SWARM_EVENT_COMMAND, index, SWARM_NEVER, &forget);\n"),
     "a question is never given up": (
         "src/core/ask.c",
         "        step->attempts += spec != NULL && spec->kind != SWARM_ASK_NONE;\n",
@@ -91,8 +78,6 @@ MUTANTS = {
     "a delay is an instant short": (
         "src/core/edge.c", "saturating_add64(from_ns, d->delays[delay].delay_ns)",
         "saturating_add64(from_ns, d->delays[delay].delay_ns / 2)"),
-    "a condition is the other way round": (
-        "src/dispatch/edge.h", "confidence_ppm >=", "confidence_ppm <"),
 }
 
 

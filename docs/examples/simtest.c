@@ -2,9 +2,9 @@
 /*
  * simtest.c - a test of your own orchestrator: what happens if the i-th reply fails, for every i?
  *
- * `orchestrate` stands for your program. It is run once to count the replies, then once for each
- * reply with exactly that one failing. Nothing waits, nothing is random: a failure that is found
- * has a number, and comes again with it.
+ * `orchestrate` stands for your program. It is played once for each reply with exactly that one
+ * failing. Nothing waits, nothing is random: a failure that is found is made as small as possible,
+ * and its line of choices plays it again.
  *
  *     cc -O2 -I. docs/examples/simtest.c src/all.c backends/mock/mock.c -pthread \
  *        -o simtest && ./simtest
@@ -32,42 +32,59 @@ static swarm_run orchestrate(swarm *sw) {
 
 /* ---- Its test ------------------------------------------------------------------------------ */
 
-/* Runs it with reply `fail` failing; returns how many steps did not end OK, or -1. */
-static int64_t trial(uint64_t fail, swarm_outcome outcome, uint64_t *out_replies) {
+static swarm_outcome failure; /* what a reply says that fails */
+
+/* Plays it once. Which reply fails, and how long each takes, is up to the trial. */
+static const char *trial(void *context, swarm_trial *trial) {
     static unsigned char memory[16384];
     swarm_config config = {
         .size = sizeof config, .version = SWARM_VERSION, .host = swarm_host_default()};
+    swarm_mock_model model = {.failure = failure, .mean_ns = 1 + swarm_trial_choose(trial, 99)};
+    swarm_mock_spec spec = {
+        .size = sizeof spec, .models = &model, .models_count = 1, .trial = trial};
+    swarm_mock *mock = swarm_mock_new(&spec, memory, sizeof memory);
     swarm_profile_spec profile = {.name = "searcher"};
-    swarm_mock *mock = swarm_mock_new(NULL, memory, sizeof memory);
-    swarm_mock_stats stats = {0};
     swarm_run_report report = {0};
     swarm *sw = NULL;
-    bool good =
-        swarm_mock_fail_nth(mock, fail, outcome) == SWARM_OK && swarm_new(&config, &sw) == SWARM_OK;
 
+    (void)context;
+    if (swarm_new(&config, &sw) != SWARM_OK) {
+        return "no memory";
+    }
     profile.backend = swarm_backend_add(sw, swarm_mock_backend(mock));
     swarm_agent_add(sw, swarm_profile_add(sw, &profile), 3);
     swarm_run run = orchestrate(sw);
-    good = good && swarm_sim_drive(sw, NULL) == SWARM_OK;
-    good = good && swarm_run_check(sw, run, NULL) == SWARM_OK;
-    good = good && swarm_run_report_get(sw, run, &report) == SWARM_OK;
-    good = good && swarm_mock_stats_get(mock, &stats) == SWARM_OK;
-    good = good && swarm_free(sw) == SWARM_OK;
-    *out_replies = stats.answers;
-    return good ? (int64_t)(report.steps - report.ok) : -1;
+    bool ended = swarm_sim_drive(sw, NULL) == SWARM_OK &&
+                 swarm_run_check(sw, run, NULL) == SWARM_OK &&
+                 swarm_run_report_get(sw, run, &report) == SWARM_OK;
+    ended = swarm_free(sw) == SWARM_OK && ended;
+    return !ended ? "it does not end" : report.ok != report.steps ? "a step is lost" : NULL;
 }
 
-int main(void) {
-    uint64_t replies, count, survived = 0, lost = 0;
+/* Each reply fails once, with everything else as it was. */
+static swarm_campaign_report campaign(swarm_outcome outcome, const char *choices) {
+    static unsigned char memory[65536];
+    swarm_campaign_report report = {0};
+    swarm_campaign_spec spec = {.size = sizeof spec,
+                                .trial = trial,
+                                .choices = choices,
+                                .memory = memory,
+                                .memory_size = sizeof memory,
+                                .flags = SWARM_CAMPAIGN_EACH};
 
-    if (trial(SWARM_NEVER, SWARM_OUTCOME_LOST, &replies) != 0) {
-        return 1;
-    }
-    for (uint64_t i = 0; i < replies; i++) {
-        survived += trial(i, SWARM_OUTCOME_TRANSIENT, &count) == 0;
-        lost += trial(i, SWARM_OUTCOME_TERMINAL, &count) > 0;
-    }
-    printf("%" PRIu64 " replies: survives the loss of any: %s; notices a terminal error: %s\n",
-           replies, survived == replies ? "yes" : "no", lost == replies ? "yes" : "no");
-    return survived != replies || lost != replies;
+    failure = outcome;
+    swarm_campaign_run(&spec, &report);
+    return report;
+}
+
+int main(int count, char **arguments) {
+    swarm_campaign_report good = campaign(SWARM_OUTCOME_TRANSIENT, NULL);
+    uint64_t replies = good.points;
+    swarm_campaign_report bad = campaign(SWARM_OUTCOME_TERMINAL, count > 1 ? arguments[1] : NULL);
+
+    printf("%" PRIu64 " replies: survives the loss of any: %s\n", replies,
+           good.text == NULL ? "yes" : good.text);
+    printf("a terminal error: %s; again: simtest %s\n", bad.text == NULL ? "unnoticed" : bad.text,
+           bad.choices == NULL ? "" : bad.choices);
+    return good.text != NULL || bad.text == NULL;
 }
