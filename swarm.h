@@ -616,6 +616,9 @@ typedef struct swarm_charge_spec {
  * (budgets_max), AGAIN (read out the log and advance first). [owner] */
 SWARM_API swarm_budget swarm_budget_add(swarm *sw, const swarm_budget_spec *spec);
 
+/* The open budget of this name, or the null handle. [owner] */
+SWARM_API swarm_budget swarm_budget_find(swarm *sw, const char *name);
+
 /* Sets limits: 0 leaves a dimension as it is, SWARM_ZERO is 0, SWARM_NEVER takes the limit away.
  * What is spent or reserved already stays. STALE, INVALID, AGAIN as above. [owner] */
 SWARM_API swarm_status swarm_budget_limit(swarm *sw, swarm_budget budget,
@@ -791,7 +794,10 @@ enum {
 
 /* Flags of swarm_run_spec. */
 enum {
-    SWARM_RUN_GROWING = 1 /* takes plans until swarm_run_close; without it the run takes one */
+    SWARM_RUN_GROWING = 1, /* takes plans until swarm_run_close; without it the run takes one */
+    SWARM_RUN_DURABLE = 2  /* the owner's plans of plain call steps alone are in the log too, 15
+                              bytes or so a step and 10 an edge: else the run can't be resumed if
+                              there is such a plan. All others always are */
 };
 
 /* How fast call steps may add steps to a run, all of them together: a guard against plans that grow
@@ -1859,7 +1865,8 @@ enum {
                                   functions in their order, 1 + ordinal of the step that added
                                   it (0: the owner), repeated edges; unless all its steps are
                                   plain call steps STEP events follow, each behind the DEMAND that
-                                  it is the first to have, and then EDGE events */
+                                  it is the first to have and before its options, and then EDGE
+                                  events, at the end those into steps of earlier plans */
     SWARM_EVENT_STEP = 3,  /* digest of the function's name (0: agent step), demand digest (a range
                                   step: its count), argument, key, priority, order_key, estimate_ns,
                                   flags */
@@ -1887,7 +1894,9 @@ enum {
     SWARM_EVENT_RUN_END = 15, /* ok, failed, timed_out, cancelled, skipped, budget, attempts */
     SWARM_EVENT_LIMITS = 16,  /* steps_max, attempts_max */
 
-    SWARM_EVENT_JOIN_SPEC = 20, /* of the step: need, failed_max, garbage_max, flags, edges */
+    SWARM_EVENT_JOIN_SPEC = 20, /* of the STEP before: need, failed_max, garbage_max, flags,
+                                      edges, 1 if it needs all of them, however many there will be,
+                                      +2 if it is only OPEN */
     SWARM_EVENT_JOIN = 21, /* how it was decided: 1 goes on, 2 too few are left, 3 failed_max, 4
                               garbage_max; need, edges; of those so far ok, failed, garbage,
                               skipped or cancelled */
@@ -1895,15 +1904,16 @@ enum {
                                     on_skip; the event's step is the successor */
     SWARM_EVENT_BRANCH = 23,    /* of a step that ended OK and has edges with a condition: branch,
                                 confidence_ppm, edges taken, edges not taken */
-    SWARM_EVENT_SKIP_SPEC = 24, /* of the step: confidence_ppm */
+    SWARM_EVENT_SKIP_SPEC = 24, /* of the STEP before: confidence_ppm */
     SWARM_EVENT_SKIP = 25, /* 1 confident, 2 swarm_step_skip; threshold, observed confidence_ppm */
-    SWARM_EVENT_LOOP_SPEC = 26, /* of the step: iterations_max, until, value */
+    SWARM_EVENT_LOOP_SPEC = 26, /* of the STEP before: iterations_max, until, value */
     SWARM_EVENT_LOOP = 27,      /* 1 again, 2 enough, 3 limit; iterations so far, branch,
                                    confidence_ppm, value */
     SWARM_EVENT_OVER = 28,      /* steps_max, steps: more than the run may have; it is stopped */
 
     SWARM_EVENT_PROGRESS = 30, /* attempt number, epoch, bytes and tokens so far, most repetitions,
-                                  all that came since the last round */
+                                  all that came since the last round; repetitions of the last piece,
+                                  its digest in 32 bits */
     SWARM_EVENT_DETECT = 31,   /* SWARM_DETECT_*, threshold, observed, SWARM_ACTION_*, attempt
                                   number (0: the step) */
     SWARM_EVENT_HEDGE = 32, /* SWARM_DETECT_LATE, or 0: its time; threshold (ns; SWARM_NEVER: none),
@@ -1936,23 +1946,25 @@ enum {
     SWARM_EVENT_ROUND = 50, /* a round begins: what follows belongs to it, up to the next one; what
                                   stands behind its end is the owner's */
     SWARM_EVENT_COMMAND = 51, /* the owner's: SWARM_COMMAND_*; about the event's run and step */
-    SWARM_EVENT_SETUP =
-        52, /* 1 backend, 2 profile, 3 agents, 4 withdrawn agent, 5 permit, 6 capability; its id;
-                                  digest of the name (agents: the profile's id); digest of the
-                                  profile's or capability's options, number of agents, capacity of
-                                  the permit */
+    SWARM_EVENT_SETUP = 52,   /* 1 backend, 2 profile, 3 agents, 4 withdrawn agent, 5 permit, 6
+                                  capability, 7 tenant; its id; digest of the name (agents: the
+                                  profile's id); number of agents, capacity of the permit, or digest
+                                  of the options of a profile, capability, tenant or limit */
     SWARM_EVENT_DEMAND = 53,  /* what the steps with this demand digest require: the digest, agent
-                                  id (0: any), 1 if a skill could not be remembered; the NEEDs
-                                  before it belong to it. None: nothing is required */
+                                  id (0: any), 1 if a skill could not be remembered; the NEEDs and
+                                  the CHARGE before it belong to it. None: nothing is required */
     SWARM_EVENT_NEED = 54,    /* 1 permit, 2 skill; id of the permit, digest of the skill's name;
                                   units, 0 */
     SWARM_EVENT_OPTIONS = 55, /* of the STEP before: queue and run timeout + 1, backoff_ns,
                                   backoff_max_ns, attempts_max, jitter_ppm, payload_size, digest of
                                   the payload. None: all are default and there is no payload */
     SWARM_EVENT_RESULT = 56,  /* of the DONE before: value, size, key, branch, confidence_ppm,
-                                  until_ns. None: all are 0 */
-    SWARM_EVENT_CALL = 57     /* a call step came back to the turn, or made the step ready: lineage,
+                                  until_ns. None: all are 0. Of an ANSWER: if it has size or key */
+    SWARM_EVENT_CALL = 57,    /* a call step came back to the turn, or made the step ready: lineage,
                                   and 1 + ordinal of the ancestor, of a step without an ordinal */
+    SWARM_EVENT_RUN_OPTIONS = 58, /* of the RUN_OPEN before: tenant's id. None: the common one */
+    SWARM_EVENT_GOVERNOR = 59 /* swarm_governor_set: backend id, confirm_ns, hold_ns, cut_ns, first,
+                                 most, probes_max; all 0: off */
 };
 
 /* What the owner did: field 0 of SWARM_EVENT_COMMAND. */
@@ -1979,8 +1991,11 @@ enum {
                                       decided, moving average of failures and failure_ppm, answers
                                       so far, time until which it is open */
     SWARM_EVENT_BREAKER_RESET = 48, /* backend id */
-    SWARM_EVENT_GOVERN = 46         /* backend id, window before and after in millionths of an
+    SWARM_EVENT_GOVERN = 46,        /* backend id, window before and after in millionths of an
                                       attempt, attempts in flight: a backend turned one away */
+    SWARM_EVENT_CHARGE =
+        49 /* of the DEMAND behind it, or of the RUN_OPEN before: a budget's number,
+                               the six amounts that are reserved */
 };
 
 /* Flags of a SETTLE event. */
@@ -1997,8 +2012,13 @@ enum {
                                      its writer (1 + ordinal; 0: the owner), SWARM_CONFLICT_* */
     SWARM_EVENT_NOTE = 63,     /* SWARM_EFFECT_*, key, value, bytes, tokens, agent id: a note, or
                                      a conclusion (agent id 0: of a call step) */
-    SWARM_EVENT_STATE_BRANCH = 62 /* 1 opened, 2 merged, 3 dropped; 1 + its index; 1 + that of its
-                                     parent (0: the run's state) */
+    SWARM_EVENT_STATE_BRANCH = 62, /* 1 opened, 2 merged, 3 dropped; 1 + its index; 1 + that of its
+                                      parent (0: the run's state); what a merge writes follows */
+    SWARM_EVENT_ACCESS = 64, /* of the STEP before: isolation, on_conflict, 1 + index of its branch
+                                or 0, keys that it reads: they follow */
+    SWARM_EVENT_READ = 65,   /* eight of these keys; unused ones are 0 */
+    SWARM_EVENT_EFFECT = 66  /* of the DONE before: SWARM_EFFECT_*, key, value, bytes, tokens: what
+                                it would do */
 };
 
 /* Events of what call steps add. */
@@ -2220,13 +2240,22 @@ SWARM_API swarm_status swarm_pass_rates(uint32_t runs, uint32_t ok, uint32_t k,
 
 /*
  * RESUMING. The log is the checkpoint. A process that goes on where another one stopped sets up a
- * new swarm by the same calls in the same order (backends, profiles, agents, permits, functions),
- * opens no run, feeds the log, and drives on. Runs, plans, steps, answers and ends come from the
- * log: find them by their keys. What has finished is not run again; attempts that were in flight
- * are handed out again by the same (run key, ordinal, number, epoch), so that a backend may know
- * them, or may begin them anew. Call steps are run again while the log is fed, on the caller's
- * thread, as worker 0. Payloads and lent bytes are not in the log: a result has its numbers, digest
- * and key, and a START has no payload until swarm_step_payload has given it one.
+ * new swarm by the same calls in the same order (backends, profiles, agents, permits, governors,
+ * tenants, functions), opens no run, feeds the log, and drives on. Budgets, runs, plans, steps,
+ * state, questions, answers and ends come from the log: find them by their keys and names. Handles
+ * of runs, budgets and branches, which only the owner makes, are the same numbers as before, and
+ * tokens name the same questions.
+ *
+ * What has finished is not run again; attempts that were in flight are handed out again by the same
+ * (run key, ordinal, number, epoch), so that a backend may know them, or may begin them anew; what
+ * waited for an answer is asked again. Call steps are run again while the log is fed, on the
+ * caller's thread, as worker 0. Payloads and lent bytes are not in the log: a result has its
+ * numbers, digest, size and key, by which its producer finds the bytes again, and a START has no
+ * payload until swarm_step_payload has given it one. A plan of the owner's that consists of plain
+ * call steps is in the log only for a SWARM_RUN_DURABLE run: feeding another one is refused.
+ *
+ * FORKING. To try another way from some point on, feed the log as far as the frame with that point
+ * (swarm_event.frame) and no further, and act otherwise: the two have their past in common.
  */
 
 /* What feeding is for. */
@@ -2236,10 +2265,11 @@ enum {
 };
 
 /* Feeds the next bytes of a log, in pieces of any size. OK; after any other status only
- * swarm_resume_end and swarm_free are of use. BUSY when the swarm has worked already; UNSUPPORTED
- * without a log, or for something in it that can't be replayed; CORRUPT for damage that is not at
- * the end; MISMATCH for another version or setup; FULL (log_bytes or another field that the text
- * names); INVALID mode. Runs call steps: no other thread may be in a call. [owner] */
+ * swarm_resume_end, swarm_free and swarm_fault are of use: the last one says why, with the frame as
+ * `index`, the step's ordinal as `step` and the event's kind as `other`. BUSY when the swarm has
+ * worked already; UNSUPPORTED without a log, or for a plan that is not in it; CORRUPT for damage
+ * that is not at the end; MISMATCH for another version or setup; FULL (log_bytes or another field
+ * that the text names); INVALID mode. Runs call steps: no other thread may be in a call. [owner] */
 SWARM_API swarm_status swarm_resume_feed(swarm *sw, uint32_t mode, const void *bytes, size_t size);
 
 /* Ends the feeding. *out_good_bytes (may be null) is how much of what was fed counts: cut the file

@@ -59,6 +59,7 @@
 #include "core/query.c"
 #include "core/recover.c"
 #include "core/replay.c"
+#include "core/replayowner.c"
 #include "core/replayplan.c"
 #include "core/resume.c"
 #include "core/rival.c"

@@ -27,6 +27,12 @@ REFUSES(swarm_budget_add, "stale parent", SWARM_E_STALE, BUDGET(.name = "b", .pa
 GIVES(swarm_budget_add, "name taken", SWARM_E_DUPLICATE,
       a_budget(w).id == 0 ? 0 : fault_of(w, a_budget(w).id));
 AWAY(swarm_budget_add, SWARM_E_BUSY, BUDGET(.name = "b"));
+REFUSES(swarm_budget_find, "null swarm", 0, swarm_budget_find(NULL, "budget").id);
+REFUSES(swarm_budget_find, "null name", 0, swarm_budget_find(w->sw, NULL).id);
+REFUSES(swarm_budget_find, "no such name", 0, swarm_budget_find(w->sw, "nobody's").id);
+GIVES(swarm_budget_find, "the one", 1,
+      a_budget(w).id != 0 && swarm_budget_find(w->sw, "budget").id != 0);
+AWAY(swarm_budget_find, 0, swarm_budget_find(w->sw, "budget").id);
 REFUSES(swarm_budget_limit, "null swarm", SWARM_E_INVALID, swarm_budget_limit(NULL, stale, &some));
 REFUSES(swarm_budget_limit, "stale", SWARM_E_STALE, swarm_budget_limit(w->sw, stale, &some));
 GIVES(swarm_budget_limit, "null limits", SWARM_E_INVALID,

@@ -93,7 +93,7 @@ OF_RUN(check_run, swarm_run_check(w->sw, run, &w->error));
 REFUSES(swarm_run_open, "null swarm", 0, swarm_run_open(NULL, NULL).id);
 REFUSES(swarm_run_open, "unknown order", SWARM_E_INVALID, OPEN(.order = SWARM_ORDER_SLACK + 1));
 REFUSES(swarm_run_open, "order absurd", SWARM_E_INVALID, OPEN(.order = UINT32_MAX));
-REFUSES(swarm_run_open, "unknown flag", SWARM_E_INVALID, OPEN(.flags = 2));
+REFUSES(swarm_run_open, "unknown flag", SWARM_E_INVALID, OPEN(.flags = 4));
 REFUSES(swarm_run_open, "flags absurd", SWARM_E_INVALID, OPEN(.flags = UINT32_MAX));
 REFUSES(swarm_run_open, "key taken", SWARM_E_DUPLICATE, OPEN(.key = KEY));
 GIVES(swarm_run_open, "extremes", 1,

@@ -2,127 +2,18 @@
 /*
  * Resume: the log of a fleet is cut, fed to a new swarm, and driven on. Nothing is lost, run twice
  * or charged twice, and what comes of it is what would have come without the cut: the same log,
- * byte for byte. The backend here knows attempts by (run key, ordinal, number, epoch) alone, and
- * answers at a time that depends on nothing else.
+ * byte for byte.
  */
-#include "test_dispatch.h"
+#include "test_resume.h"
 
 #include "../src/base/crc32.h"
-#include "../src/base/random.h"
 
-#define LOG_MAX (2u << 20)
-#define PENDING_MAX 1024u
 #define LAYERS 150u
-#define HEADER 32u
-
-struct pending {
-    swarm_request request;
-    uint64_t due_ns;
-};
-
-struct tape {
-    size_t size;
-    unsigned char bytes[LOG_MAX];
-};
-
-struct world {
-    swarm *sw;
-    struct tape *tape;
-    uint64_t submits, stop_after; /* frames until the writer refuses; 0: never */
-    uint64_t frames;
-    uint32_t count;
-    struct pending pending[PENDING_MAX];
-    swarm_backend_id backend;
-    swarm_function reduce, expand;
-    swarm_permit permit;
-};
 
 static struct tape whole, tape_of_rest;
 static struct world world_one;
 
-/* ---- a backend without a memory of its own */
-
-static uint64_t drawn(const swarm_request *request, uint64_t what, uint64_t bound) {
-    uint64_t name = hash_mix64(hash_mix64(request->ordinal, request->number), request->epoch);
-
-    return random_below(random_draw(request->run_seed, what, name), bound);
-}
-
-static swarm_status world_submit(void *context, swarm *sw, const swarm_request *request,
-                                 uint64_t *out_until_ns) {
-    struct world *world = context;
-    struct pending *pending = &world->pending[world->count++];
-
-    (void)sw;
-    (void)out_until_ns;
-    CHECK(world->count < PENDING_MAX);
-    pending->request = *request;
-    pending->due_ns = request->now_ns + 100 + drawn(request, 1, 1000);
-    world->submits++;
-    return SWARM_OK;
-}
-
-/* An attempt that was given up before the cut: its answer comes as if nothing had happened. */
-static void world_cancel(void *context, swarm *sw, const swarm_request *request) {
-    struct world *world = context;
-    uint64_t until_ns;
-
-    for (uint32_t i = 0; i < world->count; i++) {
-        if (world->pending[i].request.attempt.id == request->attempt.id) {
-            return;
-        }
-    }
-    (void)world_submit(context, sw, request, &until_ns);
-}
-
-static uint64_t world_deadline(void *context) {
-    const struct world *world = context;
-    uint64_t first = SWARM_NEVER;
-
-    for (uint32_t i = 0; i < world->count; i++) {
-        first = world->pending[i].due_ns < first ? world->pending[i].due_ns : first;
-    }
-    return first;
-}
-
-static void world_poll(void *context, swarm *sw, uint64_t now_ns) {
-    struct world *world = context;
-
-    for (uint32_t i = 0; i < world->count;) {
-        const swarm_request *request = &world->pending[i].request;
-        uint64_t luck = drawn(request, 2, 100);
-        swarm_completion completion = {.attempt = request->attempt};
-
-        if (world->pending[i].due_ns > now_ns) {
-            i++;
-            continue;
-        }
-        completion.outcome = luck < 5   ? SWARM_OUTCOME_TRANSIENT
-                             : luck < 7 ? SWARM_OUTCOME_THROTTLED
-                             : luck < 8 ? SWARM_OUTCOME_TERMINAL
-                                        : SWARM_OUTCOME_OK;
-        completion.until_ns = luck >= 5 && luck < 7 ? now_ns + 50 : 0;
-        completion.usage.output_tokens = 1 + drawn(request, 3, 100);
-        completion.usage.cost_nano = 7 * completion.usage.output_tokens;
-        completion.result.value = drawn(request, 4, UINT64_MAX);
-        completion.result.branch = (uint32_t)(completion.result.value % 3);
-        CHECK_EQ(swarm_complete(sw, &completion), SWARM_OK);
-        world->pending[i] = world->pending[--world->count];
-    }
-}
-
-static bool world_write(void *context, const void *bytes, size_t size) {
-    struct world *world = context;
-
-    if (world->stop_after != 0 && world->frames == world->stop_after) {
-        return false;
-    }
-    world->frames++;
-    CHECK(world->tape->size + size <= LOG_MAX);
-    memcpy(world->tape->bytes + world->tape->size, bytes, size);
-    world->tape->size += size;
-    return true;
-}
+static const struct manner manner = {.transient = 5, .throttled = 2, .terminal = 1};
 
 /* ---- call steps */
 
@@ -171,18 +62,13 @@ static void world_open(struct world *world, struct tape *tape, uint64_t log_byte
                                  .host = swarm_host_default(),
                                  .log_bytes = log_bytes,
                                  .cancel_grace_ns = 300};
-    const swarm_backend backend = {.size = sizeof backend,
-                                   .name = "world",
-                                   .context = world,
-                                   .submit = world_submit,
-                                   .cancel = world_cancel,
-                                   .poll = world_poll,
-                                   .deadline = world_deadline};
+    const swarm_backend backend = world_backend(world);
     static const char *const skills[] = {"write", "read"};
     swarm_profile_spec profile = {.name = "both", .skills = skills, .skills_count = 2};
 
     memset(world, 0, offsetof(struct world, pending));
     world->tape = tape;
+    world->manner = &manner;
     CHECK_EQ(swarm_new(&config, &world->sw), SWARM_OK);
     world->backend = swarm_backend_add(world->sw, &backend);
     profile.backend = world->backend;
@@ -258,16 +144,6 @@ static void work_begin(struct world *world) {
     CHECK_EQ(swarm_run_close(world->sw, run), SWARM_OK);
 }
 
-static swarm_status world_drive(struct world *world) {
-    const swarm_drive_options options = {.write = world_write, .write_context = world};
-
-    return swarm_sim_drive(world->sw, &options);
-}
-
-static void world_close(struct world *world) {
-    CHECK_EQ(swarm_free(world->sw), SWARM_OK);
-}
-
 static swarm_run_report report_of(struct world *world, uint64_t key) {
     swarm_run run = swarm_run_find(world->sw, key);
     swarm_run_report report = {0};
@@ -301,25 +177,6 @@ static void make_whole(uint64_t log_bytes) {
         outputs[i] = output_of(world, 1, 1000 + i);
     }
     world_close(world);
-}
-
-static swarm_status feed(struct world *world, uint32_t mode, const unsigned char *bytes,
-                         size_t size, uint64_t *out_good) {
-    swarm_status status = SWARM_OK;
-    size_t at = 0;
-
-    while (status == SWARM_OK && at < size) {
-        size_t part = 1 + (size_t)test_below(20000);
-
-        part = part < size - at ? part : size - at;
-        status = swarm_resume_feed(world->sw, mode, bytes + at, part);
-        at += part;
-    }
-    return swarm_resume_end(world->sw, out_good);
-}
-
-static size_t frame_size(const unsigned char *at) {
-    return HEADER + ((size_t)at[8] | (size_t)at[9] << 8 | (size_t)at[10] << 16);
 }
 
 /* The second run is there and closed: the owner had done all that it does. */

@@ -60,8 +60,8 @@ bool swarm__ask_open(swarm *sw, uint32_t tracked, uint32_t kind, const swarm_res
     uint64_t sequence;
 
     SWARM_ASSERT(step->attempt == NONE32);
-    if (index == NONE32) {
-        return false;
+    if (index == NONE32 || !swarm__replay_next(sw, SWARM_EVENT_ASK)) {
+        return false; /* in a replay nothing waits to be taken, so there may be more room */
     }
     sequence = ++sw->asks_ever;
     ask->question = *question;
@@ -214,9 +214,14 @@ static void log_ask_answer(swarm *sw, const struct ask *ask) {
                           ask->answer.confidence_ppm,
                           ask->tracked == NONE32};
 
-    swarm__log(sw, SWARM_EVENT_ANSWER,
-               sw->dispatch.runs[ask->run].number == ask->run_number ? ask->run : NONE32,
-               ask->ordinal, fields);
+    uint64_t more[6] = {ask->answer.value,  ask->answer.size,           ask->answer.key,
+                        ask->answer.branch, ask->answer.confidence_ppm, 0};
+    uint32_t run = sw->dispatch.runs[ask->run].number == ask->run_number ? ask->run : NONE32;
+
+    swarm__log(sw, SWARM_EVENT_ANSWER, run, ask->ordinal, fields);
+    if (ask->answer.size != 0 || ask->answer.key != 0) {
+        swarm__log(sw, SWARM_EVENT_RESULT, run, ask->ordinal, more);
+    }
 }
 
 /* The answer is what the step produced. */
@@ -317,7 +322,8 @@ bool swarm__ask_timer(swarm *sw, uint32_t tracked) {
     if (index == NONE32) {
         return false;
     }
-    if (ask_state(ask) != ASK_OPEN) {
+    if (ask_state(ask) != ASK_OPEN ||
+        !(swarm__replay_next(sw, SWARM_EVENT_ASK) || swarm__replay_next(sw, SWARM_EVENT_DETECT))) {
         return true; /* it is being answered right now: the answer wins */
     }
     if (sw->now_ns >= ask->due_ns) {

@@ -417,6 +417,7 @@ void swarm__attempt_answered(swarm *sw, uint32_t index) {
     } else {
         log_answer(sw, SWARM_EVENT_DONE, attempt, true);
         log_result(sw, attempt);
+        swarm__effects_log(sw, attempt);
         step_answered(sw, attempt->tracked, attempt);
     }
     /* Asked before the attempt lets go of the step, whose record may then be another's at once. */
@@ -428,15 +429,17 @@ void swarm__attempt_answered(swarm *sw, uint32_t index) {
     }
 }
 
-/* Whether a backend has it. In a replay the log says so: nobody takes requests there. */
+/* Whether a backend has it. In a replay the log says so: nobody takes requests there. After a
+ * resume the backend of the process before may have it. */
 static bool was_taken_of(swarm *sw, uint32_t index) {
     struct attempt *attempt = &sw->dispatch.attempts[index];
     uint64_t word = ATOMIC_LOAD(&attempt->word, relaxed);
 
-    if (!sw->log.replaying) {
-        return (uint32_t)word != ATTEMPT_QUEUED;
+    if ((uint32_t)word != ATTEMPT_QUEUED) {
+        return true;
     }
-    if (!swarm__replay_was_taken(sw)) {
+    if (sw->log.replaying ? !swarm__replay_was_taken(sw)
+                          : attempt->frame > sw->resume.good_frames) {
         return false;
     }
     swarm__replay_unqueue(&sw->dispatch, index);
@@ -510,7 +513,7 @@ void swarm__attempt_grace_over(swarm *sw, uint32_t index) {
     swarm_completion nothing = {.outcome = SWARM_OUTCOME_LOST};
     uint32_t wants;
 
-    if ((uint32_t)word == ATTEMPT_CLAIMED) {
+    if ((uint32_t)word == ATTEMPT_CLAIMED || !swarm__replay_next(sw, SWARM_EVENT_FENCED)) {
         timer_arm(d, timer_of_attempt(d, index), saturating_add64(sw->now_ns, 1),
                   attempt->ordinal); /* the answer may yet be refused: look again */
         return;

@@ -46,6 +46,39 @@ static void reserve_fill(uint64_t out[SPENDS], const swarm_amounts *amounts) {
     out[SPEND_STEPS] = amounts->steps == 0 ? 1 : out[SPEND_STEPS];
 }
 
+static void charge_tell(const struct dispatch *d, swarm_budget handle,
+                        const uint64_t reserve[SPENDS], uint64_t out[1 + SPENDS]) {
+    uint32_t budget = budget_find(d, handle);
+
+    out[0] = budget == NONE32 ? 0 : d->budgets[budget].number;
+    memcpy(out + 1, reserve, SPENDS * sizeof *reserve);
+}
+
+void swarm__charge_tell(const struct dispatch *d, uint32_t charge, uint64_t out[1 + SPENDS]) {
+    charge_tell(d, d->charges[charge].budget, d->charges[charge].reserve, out);
+}
+
+void swarm__charge_tell_run(const struct dispatch *d, const struct run *run,
+                            uint64_t out[1 + SPENDS]) {
+    uint64_t reserve[SPENDS];
+
+    reserve_fill(reserve, &run->charge.reserve);
+    charge_tell(d, run->charge.budget, reserve, out);
+}
+
+void swarm__charge_again(const struct dispatch *d, const uint64_t fields[1 + SPENDS],
+                         swarm_charge_spec *out_spec) {
+    uint32_t budget = swarm__budget_numbered(d, fields[0]);
+    uint64_t reserve[SPENDS];
+    static const swarm_budget none;
+
+    for (uint32_t i = 0; i < SPENDS; i++) {
+        reserve[i] = fields[1 + i] == 0 ? SWARM_ZERO : fields[1 + i];
+    }
+    memcpy(&out_spec->reserve, reserve, sizeof reserve);
+    out_spec->budget = budget == NONE32 ? none : budget_handle(d, budget);
+}
+
 /* The charge of a step, its own or its run's, as part of its private demand. */
 bool swarm__charge_fill(swarm_plan *plan, const swarm_charge_spec *spec, uint32_t demand) {
     struct dispatch *d = &plan->sw->dispatch;
@@ -317,15 +350,22 @@ static void limit_fill(struct budget *budget, const swarm_amounts *limit) {
     }
 }
 
-static swarm_status budget_fault(swarm *sw, const swarm_budget_spec *spec, const char **out_text) {
-    const struct dispatch *d = &sw->dispatch;
-    uint32_t parent = spec == NULL ? NONE32 : budget_find(d, spec->parent);
+swarm_amounts swarm__budget_limits(const uint64_t fields[1 + SPENDS]) {
+    uint64_t limit[SPENDS];
+    swarm_amounts amounts;
 
-    *out_text = "budget: null, no name, an unknown policy, or reserved is not 0";
-    if (spec == NULL || spec->name == NULL || spec->policy > SWARM_BUDGET_DEGRADE ||
-        spec->reserved != 0) {
-        return SWARM_E_INVALID;
+    for (uint32_t i = 0; i < SPENDS; i++) {
+        limit[i] = fields[1 + i] == 0 ? SWARM_ZERO : fields[1 + i];
     }
+    memcpy(&amounts, limit, sizeof amounts);
+    return amounts;
+}
+
+static swarm_status budget_fault(swarm *sw, uint64_t name, const swarm_budget_spec *spec,
+                                 const char **out_text) {
+    const struct dispatch *d = &sw->dispatch;
+    uint32_t parent = budget_find(d, spec->parent);
+
     *out_text = "budget: no such parent";
     if (parent == NONE32 && spec->parent.id != 0) {
         return SWARM_E_STALE;
@@ -335,46 +375,64 @@ static swarm_status budget_fault(swarm *sw, const swarm_budget_spec *spec, const
         return SWARM_E_DEPTH;
     }
     *out_text = "budget: the name is taken";
-    if (swarm__budget_named(d, hash_text64(spec->name)) != NONE32) {
+    if (swarm__budget_named(d, name) != NONE32) {
         return SWARM_E_DUPLICATE;
     }
     *out_text = "budget: read out the log and advance first";
     return swarm__owner_may_log(sw) ? SWARM_OK : SWARM_E_AGAIN;
 }
 
-swarm_budget swarm_budget_add(swarm *sw, const swarm_budget_spec *spec) {
-    const swarm_budget none = {0};
+swarm_budget swarm__budget_open(swarm *sw, uint64_t name, const swarm_budget_spec *spec) {
+    static const swarm_budget none;
     const char *text;
-    swarm_status status;
+    swarm_status status = budget_fault(sw, name, spec, &text);
     uint32_t index = NONE32;
     struct budget *budget;
 
-    if (!swarm__owned(sw)) {
-        return none;
-    }
-    status = budget_fault(sw, spec, &text);
     if (status == SWARM_OK) {
-        index = swarm__budget_new(&sw->dispatch, hash_text64(spec->name),
-                                  budget_find(&sw->dispatch, spec->parent));
+        index = swarm__budget_new(&sw->dispatch, name, budget_find(&sw->dispatch, spec->parent));
         status = index == NONE32 ? SWARM_E_FULL : SWARM_OK;
         text = "budget: raise config.budgets_max, or close some";
     }
     if (status != SWARM_OK) {
-        if (sw->fault.status == SWARM_OK) {
-            swarm__refuse(&sw->fault, status, text);
-        }
+        swarm__fault(sw, status, text);
         return none;
     }
     budget = &sw->dispatch.budgets[index];
     budget->policy = spec->policy == 0 ? SWARM_BUDGET_WAIT : spec->policy;
     limit_fill(budget, &spec->limit);
 
-    uint64_t fields[4] = {budget->number, hash_text64(spec->name), 0, budget->policy};
+    uint64_t fields[4] = {budget->number, name, 0, budget->policy};
 
     fields[2] = budget->parent == NONE32 ? 0 : sw->dispatch.budgets[budget->parent].number;
     swarm__log(sw, SWARM_EVENT_BUDGET, NONE32, SWARM_NEVER, fields);
     log_limits(sw, index);
     return budget_handle(&sw->dispatch, index);
+}
+
+swarm_budget swarm_budget_add(swarm *sw, const swarm_budget_spec *spec) {
+    static const swarm_budget none;
+
+    if (!swarm__owned(sw)) {
+        return none;
+    }
+    if (spec == NULL || spec->name == NULL || spec->policy > SWARM_BUDGET_DEGRADE ||
+        spec->reserved != 0) {
+        swarm__fault(sw, SWARM_E_INVALID,
+                     "budget: null, no name, an unknown policy, or reserved is not 0");
+        return none;
+    }
+    return swarm__budget_open(sw, hash_text64(spec->name), spec);
+}
+
+swarm_budget swarm_budget_find(swarm *sw, const char *name) {
+    static const swarm_budget none;
+    uint32_t index = NONE32;
+
+    if (swarm__owned(sw) && name != NULL) {
+        index = swarm__budget_named(&sw->dispatch, hash_text64(name));
+    }
+    return index == NONE32 ? none : budget_handle(&sw->dispatch, index);
 }
 
 static swarm_status budget_check(swarm *sw, swarm_budget handle, uint32_t *out_index) {

@@ -136,7 +136,8 @@ struct drive_thread {
 
 /* How much of what was set up is in the log. */
 struct setup_logged {
-    uint32_t backends, profiles, agents, permits, capabilities;
+    uint32_t backends, profiles, agents, permits, capabilities, tenants;
+    uint32_t governors;   /* that were set and whose event is still to come */
     uint32_t withdrawals; /* agents that were withdrawn and whose event is still to come */
 };
 
@@ -285,6 +286,10 @@ bool swarm__deadlock_one(swarm *sw);
 
 /* Once a round: stops a run that workers have given more steps than it may have. False: none. */
 bool swarm__caps_look(swarm *sw);
+/* Steps of a run so far, with those that workers linked; notes that it has more than it may have:
+ * true when that is new. */
+uint64_t swarm__run_steps(const swarm *sw, uint32_t run);
+bool swarm__run_over(swarm *sw, uint32_t run);
 /* Cancels whatever of the run has not ended. */
 void swarm__run_stop(swarm *sw, uint32_t run);
 

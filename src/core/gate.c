@@ -282,11 +282,12 @@ static const char *limit_fault(const struct dispatch *d, const swarm_limit_spec 
     return spec->backend.id > d->backends_count ? "limit: no such backend" : NULL;
 }
 
-static void limit_attach(struct dispatch *d, uint32_t index, uint64_t backend_id) {
+/* A limit of a backend comes into service. */
+static void limit_attach(struct dispatch *d, uint32_t index) {
     struct permit *permit = &d->permits[index];
     uint32_t *link;
 
-    permit->backend = (uint32_t)backend_id - 1;
+    permit->next = NONE32;
     link = &d->backends[permit->backend].limits;
     while (*link != NONE32) { /* in the order in which they were added */
         link = &d->permits[*link].next;
@@ -327,21 +328,117 @@ swarm_permit swarm_limit_add(swarm *sw, const swarm_limit_spec *spec) {
         permit->measure = spec->measure;
         permit->bypass_max = spec->bypass_max == SWARM_NONE ? 0 : spec->bypass_max;
         if (spec->backend.id != 0) {
-            limit_attach(d, (uint32_t)id.id - 1, spec->backend.id);
+            permit->backend = (uint32_t)spec->backend.id - 1;
+            limit_attach(d, (uint32_t)id.id - 1);
         }
     }
     return id;
+}
+
+uint64_t swarm__limit_digest(const struct permit *permit) {
+    const struct bucket *bucket = &permit->bucket;
+    uint64_t digest;
+
+    if (!permit_is_rate(permit) && permit->backend == NONE32 && permit->bypass_max == 0) {
+        return permit->capacity;
+    }
+    digest = hash_mix64(hash_mix64(permit->capacity, bucket->units), bucket->period);
+    digest = hash_mix64(hash_mix64(digest, bucket->full), permit->measure);
+    return hash_mix64(hash_mix64(digest, permit->bypass_max), permit->backend);
+}
+
+/* ---- a log is replayed: limits and governors come into service where it says */
+
+void swarm__gates_aside(struct dispatch *d) {
+    for (uint32_t i = 0; i < d->backends_count; i++) {
+        d->backends[i].limits = NONE32;
+        d->backends[i].governor.window = 0;
+    }
+    d->gates = 0;
+}
+
+void swarm__limit_again(struct dispatch *d, uint32_t permit) {
+    if (d->permits[permit].backend != NONE32) {
+        limit_attach(d, permit);
+        wake_backend(d);
+    }
 }
 
 static uint64_t given_or(uint64_t value, uint64_t otherwise) {
     return value == 0 ? otherwise : value == SWARM_ZERO ? 0 : value;
 }
 
-static void governor_fill(struct governor *g, const swarm_governor_spec *spec) {
-    static const struct governor off;
+/* From its beginning; `first` 0: off. */
+static void governor_begin(struct dispatch *d, uint32_t backend) {
+    struct governor *g = &d->backends[backend].governor;
+    uint32_t first = g->first < g->most ? g->first : g->most;
 
-    *g = off;
-    if (spec == NULL) {
+    d->gates -= governor_is_on(g);
+    g->window = first * GOVERNOR_ONE;
+    g->cut_at_ns = 0;
+    g->unconfirmed = 0;
+    g->probing = true;
+    g->cut = false;
+    d->gates += governor_is_on(g);
+    wake_backend(d);
+}
+
+/* Fields of a GOVERNOR event. */
+enum { GOV_BACKEND, GOV_CONFIRM, GOV_HOLD, GOV_CUT, GOV_FIRST, GOV_MOST, GOV_PROBES, GOV_FIELDS };
+
+void swarm__governor_log(swarm *sw) {
+    uint32_t backend = 0;
+
+    while (!sw->dispatch.backends[backend].governor.untold) {
+        backend++;
+        SWARM_ASSERT(backend < sw->dispatch.backends_count);
+    }
+    struct governor *g = &sw->dispatch.backends[backend].governor;
+    uint64_t fields[GOV_FIELDS] = {
+        (uint64_t)backend + 1, g->confirm_ns, g->hold_ns, g->cut_ns, g->first, g->most,
+        g->probes_max};
+
+    g->untold = false;
+    sw->logged.governors--;
+    swarm__log(sw, SWARM_EVENT_GOVERNOR, NONE32, SWARM_NEVER, fields);
+}
+
+bool swarm__governor_again(swarm *sw, const swarm_event *event) {
+    struct dispatch *d = &sw->dispatch;
+    struct governor *g;
+
+    if (event->field[GOV_BACKEND] == 0 || event->field[GOV_BACKEND] > d->backends_count ||
+        event->field[GOV_FIRST] > WINDOW_MOST || event->field[GOV_MOST] > WINDOW_MOST) {
+        return false;
+    }
+    g = &d->backends[event->field[GOV_BACKEND] - 1].governor;
+    sw->logged.governors -= g->untold;
+    g->untold = false; /* whatever the caller has set up: the log knows more */
+    g->confirm_ns = event->field[GOV_CONFIRM];
+    g->hold_ns = event->field[GOV_HOLD];
+    g->cut_ns = event->field[GOV_CUT];
+    g->first = (uint32_t)event->field[GOV_FIRST];
+    g->most = (uint32_t)event->field[GOV_MOST];
+    g->probes_max = (uint32_t)event->field[GOV_PROBES];
+    governor_begin(d, (uint32_t)event->field[GOV_BACKEND] - 1);
+    return true;
+}
+
+void swarm__governors_back(struct dispatch *d) {
+    for (uint32_t i = 0; i < d->backends_count; i++) {
+        if (d->backends[i].governor.untold) {
+            governor_begin(d, i);
+        }
+    }
+}
+
+static void governor_fill(struct governor *g, const swarm_governor_spec *spec) {
+    static const swarm_governor_spec off;
+
+    spec = spec == NULL ? &off : spec;
+    g->confirm_ns = g->hold_ns = g->cut_ns = 0;
+    g->first = g->most = g->probes_max = 0;
+    if (spec == &off) {
         return;
     }
     g->confirm_ns = spec->confirm_ns == 0 ? CONFIRM_NS : spec->confirm_ns;
@@ -349,14 +446,13 @@ static void governor_fill(struct governor *g, const swarm_governor_spec *spec) {
     g->cut_ns = given_or(spec->cut_ns, CUT_NS);
     g->most = spec->most == 0 ? WINDOW_MOST : spec->most;
     g->probes_max = spec->probes_max == 0 ? PROBES : spec->probes_max;
-    g->window = (spec->first == 0 ? WINDOW_FIRST : spec->first) * GOVERNOR_ONE;
-    g->window = g->window < g->most * GOVERNOR_ONE ? g->window : g->most * GOVERNOR_ONE;
-    g->probing = true;
+    g->first = spec->first == 0 ? WINDOW_FIRST : spec->first;
 }
 
 swarm_status swarm_governor_set(swarm *sw, swarm_backend_id backend,
                                 const swarm_governor_spec *spec) {
     struct dispatch *d;
+    struct governor *governor;
 
     if (!swarm__owned(sw)) {
         return sw == NULL ? SWARM_E_INVALID : SWARM_E_BUSY;
@@ -369,9 +465,10 @@ swarm_status swarm_governor_set(swarm *sw, swarm_backend_id backend,
                          (spec->most != 0 && spec->first > spec->most) || spec->reserved != 0)) {
         return SWARM_E_INVALID;
     }
-    d->gates -= governor_is_on(&d->backends[backend.id - 1].governor);
-    governor_fill(&d->backends[backend.id - 1].governor, spec);
-    d->gates += spec != NULL;
-    wake_backend(d);
+    governor = &d->backends[backend.id - 1].governor;
+    governor_fill(governor, spec);
+    governor_begin(d, (uint32_t)backend.id - 1);
+    sw->logged.governors += !governor->untold;
+    governor->untold = true;
     return SWARM_OK;
 }

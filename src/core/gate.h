@@ -29,6 +29,16 @@ uint32_t swarm__gate_retry(swarm *sw, uint32_t agent);
  * once, for ever. A governor lets it rest for a while in any case. */
 uint64_t swarm__gate_hold_until(const swarm *sw, const struct attempt *attempt,
                                 uint64_t backoff_ns);
+/* Says the next governor that was set in the log; sets it again from there: false: it can't be. */
+void swarm__governor_log(swarm *sw);
+bool swarm__governor_again(swarm *sw, const swarm_event *event);
+/* Over all that makes a limit; the capacity of a plain semaphore. */
+uint64_t swarm__limit_digest(const struct permit *permit);
+/* While a log is replayed, what the caller has set up for backends waits: a limit until the log
+ * names it, governors that it does not name until its end. */
+void swarm__gates_aside(struct dispatch *d);
+void swarm__limit_again(struct dispatch *d, uint32_t permit);
+void swarm__governors_back(struct dispatch *d);
 /* A timer of a permit, then of a governor, is due. */
 void swarm__gate_timer(swarm *sw, uint32_t index);
 

@@ -89,6 +89,7 @@ swarm_plan *swarm_plan_open(swarm *sw, swarm_run handle) {
     } else {
         plan_begin(sw, plan, run, run);
         plan->graph.caller = NONE32;
+        plan->graph.is_walked = (sw->dispatch.runs[run].flags & SWARM_RUN_DURABLE) != 0;
     }
     return plan;
 }

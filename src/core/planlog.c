@@ -3,17 +3,18 @@
  * planlog.c - what a plan is in the log: all that a resume needs to add it again.
  *
  *     PLAN
- *     [NEED... DEMAND] STEP [OPTIONS]    each step, in the order of the ordinals
- *     EDGE                               each edge, behind all steps, so that a reader knows both;
+ *     [NEED... [CHARGE] DEMAND] STEP [option...]   each step, in the order of the ordinals
+ *     EDGE [EDGE_RULE]                   each edge, behind all steps, so that a reader knows both;
  *                                        those into steps of earlier plans last
  *
+ * Options are events of the step: OPTIONS, ACCESS with its READs, GUARDs, and those of its shape.
  * A demand stands in front of the first step of the plan that has it, and again in the next plan:
  * what is in the log of a plan depends on that plan alone, not on which demands are still alive.
  * The same walk measures the plan before it is applied, and writes it after.
  *
  * Threads: the turn.
  */
-#include "core.h"
+#include "charge.h"
 #include "guard.h"
 
 /* The walk: to the log, or, when it only measures, to a sum. */
@@ -80,6 +81,12 @@ static void put_demand(struct plan_writer *writer, uint64_t ordinal, struct dema
         plan_put(writer, SWARM_EVENT_NEED, ordinal, need);
     }
     put_skills(writer, ordinal, &demand->skills);
+    if (demand->charge != NONE32) {
+        uint64_t charge[7];
+
+        swarm__charge_tell(&writer->plan->sw->dispatch, demand->charge, charge);
+        plan_put(writer, SWARM_EVENT_CHARGE, ordinal, charge);
+    }
 
     uint64_t fields[3] = {demand->digest, demand->agent == NONE32 ? 0 : (uint64_t)demand->agent + 1,
                           demand->unknown_skill};
@@ -109,6 +116,45 @@ static void put_options(struct plan_writer *writer, uint64_t ordinal, const stru
                         : hash_bytes64(step->payload, step->payload_size);
     }
     plan_put(writer, SWARM_EVENT_OPTIONS, ordinal, fields);
+}
+
+static void put_access(struct plan_writer *writer, uint64_t ordinal, uint32_t index) {
+    const struct state *state = &writer->plan->sw->dispatch.state;
+    const struct access *access = &state->accesses[index];
+    uint32_t cell = access->reads;
+    uint64_t fields[4] = {access->isolation, access->on_conflict,
+                          access->branch == NONE32 ? 0 : (uint64_t)access->branch + 1,
+                          access->reads_count};
+
+    plan_put(writer, SWARM_EVENT_ACCESS, ordinal, fields);
+    while (cell != NONE32) {
+        uint64_t keys[LOG_FIELDS_MAX] = {0};
+
+        for (uint32_t i = 0; i < LOG_FIELDS_MAX && cell != NONE32; i++) {
+            keys[i] = state->cells[cell].effect.key;
+            cell = state->cells[cell].next;
+        }
+        plan_put(writer, SWARM_EVENT_READ, ordinal, keys);
+    }
+}
+
+/* What hangs on the step, behind its STEP. Of guards and shapes the room is estimated. */
+static void put_extras(struct plan_writer *writer, uint64_t ordinal, const struct tracked *step) {
+    swarm *sw = writer->plan->sw;
+
+    put_options(writer, ordinal, step);
+    if (step->access != NONE32) {
+        put_access(writer, ordinal, step->access);
+    }
+    if (writer->measures) {
+        writer->bytes +=
+            step->guard == NONE32
+                ? 0
+                : (uint64_t)swarm__guard_events(&sw->dispatch, step->guard) * LOG_EVENT_MAX;
+        return;
+    }
+    swarm__guard_log(sw, step, ordinal);
+    swarm__shape_log(sw, step, ordinal);
 }
 
 static void put_step(struct plan_writer *writer, uint32_t slot) {
@@ -142,12 +188,7 @@ static void put_step(struct plan_writer *writer, uint32_t slot) {
     }
     plan_put(writer, SWARM_EVENT_STEP, ordinal, fields);
     if (step != NULL) {
-        put_options(writer, ordinal, step);
-    }
-    if (step != NULL && step->guard != NONE32 && writer->measures) {
-        writer->bytes += (uint64_t)swarm__guard_events(&sw->dispatch, step->guard) * LOG_EVENT_MAX;
-    } else if (step != NULL) {
-        swarm__guard_log(sw, step, ordinal);
+        put_extras(writer, ordinal, step);
     }
 }
 
@@ -232,7 +273,8 @@ static void put_plan(struct plan_writer *writer) {
     swarm *sw = writer->plan->sw;
     const struct graph_plan *graph = &writer->plan->graph;
     uint32_t edges = graph->edges - graph->repeated;
-    uint64_t fields[7] = {sw->dispatch.runs[writer->plan->run].report.plan_version,
+    const struct run *run = &sw->dispatch.runs[writer->plan->run];
+    uint64_t fields[7] = {run->report.plan_version,
                           writer->first,
                           graph->count,
                           edges,
@@ -245,7 +287,7 @@ static void put_plan(struct plan_writer *writer) {
         fields[4] = graph_digest(writer, edges);
     }
     plan_put(writer, SWARM_EVENT_PLAN, SWARM_NEVER, fields);
-    if (graph->tracked == 0) {
+    if (graph->tracked == 0 && !graph->is_walked) {
         return; /* plain call steps are nobody's business but the workers' */
     }
     for (uint32_t slot = NONE32; swarm__graph_plan_step(graph, &slot);) {

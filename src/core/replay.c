@@ -5,12 +5,14 @@
  * Each event tells an INPUT of the transition, which is given to it here, or a DECISION, which the
  * transition makes again by going on with its round. Either way the operation writes the event
  * itself, and log.c compares it with the one at hand. Which of the two a kind is stands in
- * replay_owner and replay_arrival: a new kind that is a decision needs nothing, one that is an
- * input needs a case there which makes the input happen.
+ * replay_arrival and, of what the owner did, in replayowner.c: a new kind that is a decision needs
+ * nothing, one that is an input needs a case there which makes the input happen.
  *
  * Threads: the turn. Call steps are run on worker 0.
  */
-#include "core.h"
+#include "../dispatch/ask.h"
+#include "../dispatch/pulse.h"
+#include "guard.h"
 
 /* ---- reading */
 
@@ -64,7 +66,7 @@ static bool peek(const swarm *sw, swarm_event *out_event) {
     return swarm__replay_peek(sw, 0, out_event, &size);
 }
 
-static uint32_t run_numbered(const swarm *sw, uint64_t number) {
+uint32_t swarm__replay_run(const swarm *sw, uint64_t number) {
     const struct dispatch *d = &sw->dispatch;
 
     for (uint32_t i = 0; i < sw->config.runs_max; i++) {
@@ -77,7 +79,7 @@ static uint32_t run_numbered(const swarm *sw, uint64_t number) {
 
 void swarm__replay_accept(swarm *sw, const swarm_event *event) {
     const struct log_head head = {event->run, event->step, event->kind, event->fields};
-    uint32_t run = event->run == 0 ? NONE32 : run_numbered(sw, event->run);
+    uint32_t run = swarm__replay_run(sw, event->run);
 
     swarm__log_event(&sw->log, run == NONE32 ? NULL : &sw->streams[run], &head, event->field);
 }
@@ -86,6 +88,12 @@ bool swarm__replay_was_taken(swarm *sw) {
     swarm_event event;
 
     return peek(sw, &event) && event.kind == SWARM_EVENT_GIVE_UP && event.field[3] == 1;
+}
+
+bool swarm__replay_next(const swarm *sw, uint32_t kind) {
+    swarm_event event;
+
+    return !sw->log.replaying || (peek(sw, &event) && event.kind == kind);
 }
 
 uint64_t swarm__replay_payload(swarm *sw) {
@@ -148,19 +156,19 @@ uint32_t swarm__replay_slot(swarm *sw, uint32_t run, uint64_t ordinal) {
 
 /* ---- the round */
 
-/* Goes on with the round under way to its end; in it nothing more is in the log. */
-static void round_finish(swarm *sw) {
+/* Also without a round: time goes on with what the owner does too. */
+void swarm__replay_round_finish(swarm *sw, const swarm_event *event) {
     while (sw->round.phase == ROUND_APPLY && !sw->log.differs && swarm__round_operation(sw)) {
     }
     if (sw->round.phase == ROUND_APPLY) {
         sw->round.phase = ROUND_IDLE;
         sw->round.number++;
     }
+    sw->now_ns = event->now_ns > sw->now_ns ? event->now_ns : sw->now_ns;
 }
 
 static void again_round(swarm *sw, const swarm_event *event) {
-    round_finish(sw);
-    sw->now_ns = event->now_ns > sw->now_ns ? event->now_ns : sw->now_ns;
+    swarm__replay_round_finish(sw, event);
     sw->round.phase = ROUND_APPLY;
     sw->round.changed = sw->round.acted = sw->round.marked = true;
     sw->dispatch.waits.due = true;
@@ -169,8 +177,8 @@ static void again_round(swarm *sw, const swarm_event *event) {
 
 /* What was ready when the arrival came is dealt with first. */
 static void before_arrival(swarm *sw) {
-    while (sw->round.woken_first != NONE32 && !sw->log.differs) {
-        swarm__woken_one(sw);
+    while ((sw->round.rivals != NONE32 || sw->round.woken_first != NONE32) && !sw->log.differs) {
+        (void)swarm__round_operation(sw);
     }
 }
 
@@ -195,8 +203,8 @@ void swarm__replay_unqueue(struct dispatch *d, uint32_t attempt) {
     }
 }
 
-static uint32_t attempt_numbered(swarm *sw, const swarm_event *event, uint32_t run) {
-    struct dispatch *d = &sw->dispatch;
+uint32_t swarm__replay_attempt(const swarm *sw, const swarm_event *event, uint32_t run) {
+    const struct dispatch *d = &sw->dispatch;
 
     for (uint32_t i = 0; i < sw->config.inflight_max; i++) {
         const struct attempt *attempt = &d->attempts[i];
@@ -211,10 +219,21 @@ static uint32_t attempt_numbered(swarm *sw, const swarm_event *event, uint32_t r
     return NONE32;
 }
 
-/* The next event says the rest, if there was any. */
-static void answer_fill(swarm *sw, const swarm_event *event, swarm_completion *answer) {
+static void result_fill(const swarm_event *event, swarm_result *result) {
+    result->value = event->field[0];
+    result->size = event->field[1];
+    result->key = event->field[2];
+    result->branch = (uint32_t)event->field[3];
+    result->confidence_ppm = (uint32_t)event->field[4];
+}
+
+/* The next events say the rest, if there was any. False: there is no room for its effects. */
+static bool answer_fill(swarm *sw, const swarm_event *event, swarm_completion *answer,
+                        uint32_t *out_effects) {
+    swarm_effect effects[EFFECTS_MAX];
     swarm_event rest;
-    size_t size, behind;
+    size_t at = 0, size;
+    uint32_t count = 0;
 
     answer->outcome = (swarm_outcome)event->field[2];
     answer->usage.input_tokens = event->field[3];
@@ -222,35 +241,59 @@ static void answer_fill(swarm *sw, const swarm_event *event, swarm_completion *a
     answer->usage.output_tokens = event->field[5];
     answer->usage.cost_nano = event->field[6];
     if (event->kind == SWARM_EVENT_FENCED) {
-        return;
+        return true;
     }
     answer->result.digest = event->field[7];
-    if (swarm__replay_peek(sw, 0, &rest, &size) && swarm__replay_peek(sw, size, &rest, &behind) &&
-        rest.kind == SWARM_EVENT_RESULT) {
-        answer->result.value = rest.field[0];
-        answer->result.size = rest.field[1];
-        answer->result.key = rest.field[2];
-        answer->result.branch = (uint32_t)rest.field[3];
-        answer->result.confidence_ppm = (uint32_t)rest.field[4];
+    (void)swarm__replay_peek(sw, 0, &rest, &at);
+    if (swarm__replay_peek(sw, at, &rest, &size) && rest.kind == SWARM_EVENT_RESULT) {
+        result_fill(&rest, &answer->result);
         answer->until_ns = rest.field[5];
+        at += size;
     }
+    for (; count < EFFECTS_MAX && swarm__replay_peek(sw, at, &rest, &size) &&
+           rest.kind == SWARM_EVENT_EFFECT;
+         at += size, count++) {
+        const swarm_effect effect = {.kind = (uint32_t)rest.field[0],
+                                     .key = rest.field[1],
+                                     .value = rest.field[2],
+                                     .bytes = rest.field[3],
+                                     .tokens = rest.field[4]};
+
+        effects[count] = effect;
+    }
+    return cells_take(&sw->dispatch.state, effects, count, out_effects);
+}
+
+/* A log that is none of ours may say anything. */
+static bool effects_fit(const swarm *sw, const struct attempt *attempt) {
+    const struct state_cell *cells = sw->dispatch.state.cells;
+
+    for (uint32_t at = attempt->effects; at != NONE32; at = cells[at].next) {
+        if (!swarm__effects_valid(&cells[at].effect, 1, attempt->may_put, true)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static void again_answer(swarm *sw, const swarm_event *event) {
     struct dispatch *d = &sw->dispatch;
-    uint32_t run = run_numbered(sw, event->run), index;
+    uint32_t run = swarm__replay_run(sw, event->run), index;
     struct attempt *attempt;
     uint64_t word;
     swarm_completion answer = {.until_ns = 0};
 
     before_arrival(sw);
-    index = run == NONE32 ? NONE32 : attempt_numbered(sw, event, run);
-    if (index == NONE32 || event->field[2] > SWARM_OUTCOME_REFUSED) {
+    index = run == NONE32 ? NONE32 : swarm__replay_attempt(sw, event, run);
+    if (index == NONE32 || event->field[2] > SWARM_OUTCOME_PAUSE) {
         sw->log.differs = true;
         return;
     }
-    answer_fill(sw, event, &answer);
     attempt = &d->attempts[index];
+    if (!answer_fill(sw, event, &answer, &attempt->effects) || !effects_fit(sw, attempt)) {
+        sw->log.differs = true;
+        return;
+    }
     attempt->answer = answer;
     word = ATOMIC_LOAD(&attempt->word, relaxed);
     ATOMIC_STORE(&attempt->word, attempt_word((uint32_t)(word >> 32), ATTEMPT_ANSWERED), relaxed);
@@ -258,8 +301,62 @@ static void again_answer(swarm *sw, const swarm_event *event) {
     swarm__attempt_answered(sw, index);
 }
 
+/* What was reported in all, instead of what came since. */
+static void again_progress(swarm *sw, const swarm_event *event) {
+    struct dispatch *d = &sw->dispatch;
+    uint32_t run = swarm__replay_run(sw, event->run), index;
+    struct pulse *pulse;
+    uint64_t tag;
+
+    before_arrival(sw);
+    index = run == NONE32 ? NONE32 : swarm__replay_attempt(sw, event, run);
+    if (index == NONE32 || (event->field[2] | event->field[3]) > PULSE_VALUE_MAX ||
+        (event->field[4] | event->field[5]) > PULSE_REPEATS_MAX || event->field[6] > UINT32_MAX) {
+        sw->log.differs = true;
+        return;
+    }
+    pulse = &d->pulses[index];
+    tag = pulse_tag(attempt_generation(d, index));
+    ATOMIC_STORE(&pulse->bytes, tag | event->field[2], relaxed);
+    ATOMIC_STORE(&pulse->tokens, tag | event->field[3], relaxed);
+    ATOMIC_STORE(&pulse->repeats,
+                 tag | event->field[4] << 40 | event->field[5] << 32 | event->field[6], relaxed);
+    (void)pulse_add(&pulse->beats, tag, 1);
+    swarm__pulse_applied(sw, index);
+}
+
+static void again_ask_answer(swarm *sw, const swarm_event *event) {
+    swarm_event rest;
+    size_t at, size;
+    uint32_t index = 0;
+    struct ask *ask;
+
+    before_arrival(sw);
+    while (index < sw->config.asks_max && ask_sequence(&sw->asks[index]) != event->field[0]) {
+        index++;
+    }
+    if (index == sw->config.asks_max || event->field[0] == 0 ||
+        event->field[2] > SWARM_OUTCOME_TIMED_OUT || event->field[2] == SWARM_OUTCOME_THROTTLED ||
+        event->field[6] > MILLION) {
+        sw->log.differs = true;
+        return;
+    }
+    ask = &sw->asks[index];
+    ask->outcome = (uint32_t)event->field[2];
+    ask->answer.value = event->field[3];
+    ask->answer.digest = event->field[4];
+    ask->answer.branch = (uint32_t)event->field[5];
+    ask->answer.confidence_ppm = (uint32_t)event->field[6];
+    if (swarm__replay_peek(sw, 0, &rest, &at) && swarm__replay_peek(sw, at, &rest, &size) &&
+        rest.kind == SWARM_EVENT_RESULT) {
+        result_fill(&rest, &ask->answer);
+    }
+    ATOMIC_STORE(&ask->word, ask_word(event->field[0], ASK_ANSWERED), relaxed);
+    swarm__ask_answered(sw, index);
+}
+
 /* Attempts that were settled without an answer leave the queue, as if taken. */
-static void requests_sweep(swarm *sw) {
+void swarm__replay_sweep(swarm *sw) {
     struct dispatch *d = &sw->dispatch;
 
     for (uint32_t at = d->requests_first, next; at != NONE32; at = next) {
@@ -304,7 +401,7 @@ static uint32_t post_take(swarm *sw, const swarm_event *event, uint32_t run) {
 }
 
 static void again_call(swarm *sw, const swarm_event *event) {
-    uint32_t run = run_numbered(sw, event->run), item = NONE32;
+    uint32_t run = swarm__replay_run(sw, event->run), item = NONE32;
     bool works = true;
 
     before_arrival(sw);
@@ -322,21 +419,9 @@ static void again_call(swarm *sw, const swarm_event *event) {
     (void)swarm__round_operation(sw);
 }
 
-/* Whether all that a returning call step brings is at hand. */
-static bool call_is_whole(const swarm *sw) {
-    swarm_event event;
-    size_t size, behind;
-
-    if (!swarm__replay_peek(sw, 0, &event, &size)) {
-        return true;
-    }
-    return !swarm__replay_peek(sw, size, &event, &behind) || event.kind != SWARM_EVENT_PLAN ||
-           swarm__replay_plan_whole(sw, size);
-}
-
 /* A run's end is seen when its last call step has been run, wherever that was. */
 static void again_run_end(swarm *sw, const swarm_event *event) {
-    uint32_t run = run_numbered(sw, event->run);
+    uint32_t run = swarm__replay_run(sw, event->run);
     const unsigned char *at = sw->log.expect;
 
     while (sw->round.woken_first != NONE32 && !sw->log.differs) {
@@ -358,6 +443,39 @@ static void again_run_end(swarm *sw, const swarm_event *event) {
     sw->log.differs = sw->log.differs || sw->log.expect == at;
 }
 
+/* Whether the event behind the next one is the end of the run. */
+static bool run_ends_next(const swarm *sw) {
+    swarm_event event;
+    size_t at, size;
+
+    return swarm__replay_peek(sw, 0, &event, &at) && swarm__replay_peek(sw, at, &event, &size) &&
+           event.kind == SWARM_EVENT_RUN_END;
+}
+
+/* Workers had given the run too many steps: that is seen at its end, or when their calls are quiet.
+ * Those that were with them are run before those that were still held back. */
+static void again_over(swarm *sw, const swarm_event *event) {
+    uint32_t run = swarm__replay_run(sw, event->run);
+
+    if (run_ends_next(sw)) {
+        again_run_end(sw, event);
+        return;
+    }
+    while (swarm__graph_work(&sw->graph, 0, 1024) != 0) {
+    }
+    if (run != NONE32 && swarm__run_steps(sw, run) != event->field[1]) {
+        swarm__release_held(sw);
+        while (swarm__graph_work(&sw->graph, 0, 1024) != 0) {
+        }
+    }
+    sw->resume.posts = swarm__round_slots(sw, sw->resume.posts);
+    if (run == NONE32 || !swarm__run_over(sw, run)) {
+        sw->log.differs = true;
+        return;
+    }
+    swarm__run_stop(sw, run);
+}
+
 uint32_t swarm__replay_posts(swarm *sw, uint32_t list) {
     uint32_t posts = sw->resume.posts;
 
@@ -374,53 +492,10 @@ uint32_t swarm__replay_posts(swarm *sw, uint32_t list) {
     return list;
 }
 
-/* ---- commands */
-
-static uint64_t or_zero(uint64_t value) {
-    return value == 0 ? SWARM_ZERO : value;
-}
-
-static void again_open(swarm *sw, const swarm_event *event) {
-    swarm_spawn_spec spawn = {0};
-    swarm_run_spec spec = {.key = event->field[0],
-                           .seed = event->field[1],
-                           .order = (uint32_t)event->field[2],
-                           .flags = (uint32_t)event->field[3],
-                           .steps_max = or_zero(event->field[4]),
-                           .attempts_max = or_zero(event->field[5]),
-                           .depth_max = (uint32_t)event->field[6],
-                           .inflight_max = (uint32_t)event->field[7]};
-
-    swarm_event next;
-    size_t size, behind;
-
-    (void)swarm__replay_peek(sw, 0, &next, &size);
-    if (swarm__replay_peek(sw, size, &next, &behind) && next.kind == SWARM_EVENT_DEADLINE) {
-        spec.deadline_ns = next.field[0];
-        size += behind;
-    }
-    if (swarm__replay_peek(sw, size, &next, &behind) && next.kind == SWARM_EVENT_SPAWN) {
-        spawn = (swarm_spawn_spec){next.field[0], next.field[1], next.field[2]};
-        spec.spawn = &spawn;
-    }
-    round_finish(sw);
-    sw->now_ns = event->now_ns > sw->now_ns ? event->now_ns : sw->now_ns;
-    if (swarm_run_open(sw, &spec).id == 0) {
-        swarm_error error = {.text = NULL};
-        swarm_status status = swarm_fault(sw, &error);
-
-        swarm__resume_fail(sw, status, error.text);
-    }
-}
-
-static void again_limits(swarm *sw, const swarm_event *event, uint32_t run) {
-    round_finish(sw);
-    (void)swarm_run_limits(sw, run_handle(&sw->dispatch, run), or_zero(event->field[0]),
-                           or_zero(event->field[1]));
-}
+/* ---- cancels */
 
 static void again_cancel(swarm *sw, const swarm_event *event) {
-    uint32_t run = event->run == 0 ? NONE32 : run_numbered(sw, event->run), slot = NONE32;
+    uint32_t run = swarm__replay_run(sw, event->run), slot = NONE32;
     swarm_agent agent = {event->field[1]};
     swarm_status status = SWARM_E_STALE;
 
@@ -447,51 +522,6 @@ static void again_cancel(swarm *sw, const swarm_event *event) {
     (void)swarm__round_operation(sw);
 }
 
-static void again_command(swarm *sw, const swarm_event *event) {
-    uint32_t run = event->run == 0 ? NONE32 : run_numbered(sw, event->run), slot;
-    const unsigned char *at = sw->log.expect;
-
-    if (event->field[0] == SWARM_COMMAND_DRAIN) {
-        sw->draining = true;
-        while (sw->log.expect == at && !sw->log.differs && swarm__round_operation(sw)) {
-        }
-    } else if (run != NONE32 && event->field[0] == SWARM_COMMAND_FORGET_STEP) {
-        slot = swarm__replay_slot(sw, run, event->step);
-        if (slot != NONE32) {
-            (void)swarm_step_forget(sw, swarm__graph_handle(&sw->graph, slot));
-        }
-    } else if (run != NONE32) {
-        round_finish(sw);
-        sw->resume.posts = swarm__round_slots(sw, sw->resume.posts);
-        requests_sweep(sw);
-        if (event->field[0] == SWARM_COMMAND_AGAIN) {
-            (void)swarm_run_again(sw, run_handle(&sw->dispatch, run));
-        } else {
-            (void)swarm_run_forget(sw, run_handle(&sw->dispatch, run));
-        }
-    }
-    sw->log.differs = sw->log.differs || sw->log.expect == at;
-}
-
-static void again_wait(swarm *sw, const swarm_event *event, uint32_t run) {
-    uint32_t other = event->field[2] == 0 ? NONE32 : run_numbered(sw, event->field[2]);
-    uint32_t index, slot = NONE32;
-    swarm_step step = {0};
-
-    round_finish(sw);
-    index = run == NONE32 ? NONE32 : attempt_numbered(sw, event, run);
-    if (other != NONE32) {
-        slot = swarm__replay_slot(sw, other, event->field[3]);
-    }
-    if (slot != NONE32) {
-        step = swarm__graph_handle(&sw->graph, slot);
-    }
-    if (index == NONE32 ||
-        swarm_attempt_wait(sw, attempt_handle(&sw->dispatch, index), step) != SWARM_OK) {
-        sw->log.differs = true;
-    }
-}
-
 /* ---- the one place */
 
 /* Goes on with the round until it writes something. */
@@ -500,41 +530,6 @@ static void decide(swarm *sw) {
 
     while (sw->round.phase == ROUND_APPLY && sw->log.expect == at && !sw->log.differs &&
            swarm__round_operation(sw)) {
-    }
-}
-
-/* What the owner did between two rounds. False: it is a decision after all. */
-static bool replay_owner(swarm *sw, const swarm_event *event) {
-    uint32_t run = event->run == 0 ? NONE32 : run_numbered(sw, event->run);
-
-    switch (event->kind) {
-    case SWARM_EVENT_RUN_OPEN:
-        again_open(sw, event);
-        return true;
-    case SWARM_EVENT_CLOSE:
-        if (event->field[0] != 0 || run == NONE32) {
-            return false; /* by a cancel */
-        }
-        round_finish(sw);
-        (void)swarm_run_close(sw, run_handle(&sw->dispatch, run));
-        return true;
-    case SWARM_EVENT_LIMITS:
-        if (run != NONE32) {
-            again_limits(sw, event, run);
-        }
-        return run != NONE32;
-    case SWARM_EVENT_BREAKER_RESET:
-        round_finish(sw);
-        (void)swarm_breaker_reset(sw, (swarm_backend_id){event->field[0]});
-        return true;
-    case SWARM_EVENT_COMMAND:
-        again_command(sw, event);
-        return true;
-    case SWARM_EVENT_WAIT:
-        again_wait(sw, event, run);
-        return true;
-    default:
-        return false;
     }
 }
 
@@ -552,8 +547,17 @@ static bool replay_arrival(swarm *sw, const swarm_event *event) {
             again_answer(sw, event);
         }
         return event->field[7] == 1;
+    case SWARM_EVENT_PROGRESS:
+        again_progress(sw, event);
+        return true;
+    case SWARM_EVENT_ANSWER:
+        again_ask_answer(sw, event);
+        return true;
     case SWARM_EVENT_CANCEL:
         again_cancel(sw, event);
+        return true;
+    case SWARM_EVENT_OVER:
+        again_over(sw, event);
         return true;
     case SWARM_EVENT_RUN_END:
         again_run_end(sw, event);
@@ -563,32 +567,15 @@ static bool replay_arrival(swarm *sw, const swarm_event *event) {
     }
 }
 
-/* Inputs that are in the log and that nobody gives to the transition again yet. */
-static bool is_unsupported(uint32_t kind) {
-    return kind == SWARM_EVENT_PROGRESS || kind == SWARM_EVENT_ANSWER ||
-           kind == SWARM_EVENT_BUDGET || kind == SWARM_EVENT_BUDGET_LIMIT ||
-           kind == SWARM_EVENT_BUDGET_CLOSE || kind == SWARM_EVENT_PUT ||
-           kind == SWARM_EVENT_NOTE || kind == SWARM_EVENT_STATE_BRANCH || kind == SWARM_EVENT_OVER;
-}
-
-/* Whether all is at hand that the event's operation will write. */
-static bool is_complete(const swarm *sw, const swarm_event *event) {
-    return event->kind == SWARM_EVENT_PLAN   ? swarm__replay_plan_whole(sw, 0)
-           : event->kind == SWARM_EVENT_CALL ? call_is_whole(sw)
-                                             : true;
-}
-
 static void replay_one(swarm *sw, const swarm_event *event) {
     if (event->kind == SWARM_EVENT_ROUND) {
         again_round(sw, event);
-    } else if (event->kind == SWARM_EVENT_SETUP) {
+    } else if (event->kind == SWARM_EVENT_SETUP || event->kind == SWARM_EVENT_GOVERNOR) {
         swarm__replay_setup(sw, event);
     } else if (event->kind == SWARM_EVENT_PLAN) {
-        round_finish(sw);
-        swarm__replay_plan(sw, event->run == 0 ? NONE32 : run_numbered(sw, event->run));
-    } else if (is_unsupported(event->kind)) {
-        swarm__resume_fail(sw, SWARM_E_UNSUPPORTED, "resume: an event that is not replayed yet");
-    } else if (!replay_owner(sw, event) && !replay_arrival(sw, event)) {
+        swarm__replay_round_finish(sw, event);
+        swarm__replay_plan(sw, swarm__replay_run(sw, event->run));
+    } else if (!swarm__replay_owner(sw, event) && !replay_arrival(sw, event)) {
         decide(sw);
     }
 }
@@ -604,14 +591,11 @@ void swarm__replay_events(swarm *sw) {
             swarm__resume_fail(sw, SWARM_E_CORRUPT, "resume: an event is damaged");
             return;
         }
-        if (!is_complete(sw, &event)) {
-            return; /* the next frame has the rest */
-        }
         replay_one(sw, &event);
         if (sw->log.differs || sw->log.expect == at) {
             swarm__resume_fail(sw, SWARM_E_MISMATCH,
                                "resume: set up otherwise, or another program, wrote this log");
         }
-        requests_sweep(sw);
+        swarm__replay_sweep(sw);
     }
 }

@@ -9,11 +9,11 @@
  * are in flight again, with the same number and epoch, and their START is handed out once more.
  *
  * A frame that is cut or damaged ends the log if no good one follows it; else the log is damaged.
- * The frames of a plan count together: half a plan was never applied.
+ * Frames that an operation goes through count together: half a plan was never applied.
  *
  * Memory: the log's own ring holds what was fed until it is replayed. Threads: the turn.
  */
-#include "core.h"
+#include "gate.h"
 
 #include <string.h>
 
@@ -27,12 +27,20 @@ static uint32_t load32(const unsigned char *at) {
 
 void swarm__resume_fail(swarm *sw, swarm_status status, const char *text) {
     struct resume *resume = &sw->resume;
+    swarm_event event;
+    size_t size;
 
-    if (resume->state == RESUME_FEEDING) {
-        swarm__refuse(&resume->error, status, text);
-        resume->error.index = SWARM_NONE;
-        resume->state = RESUME_FAILED;
+    if (resume->state != RESUME_FEEDING) {
+        return;
     }
+    swarm__refuse(&resume->error, status, text);
+    resume->error.index = resume->frames < SWARM_NONE ? (uint32_t)resume->frames : SWARM_NONE;
+    if (swarm__replay_peek(sw, 0, &event, &size)) {
+        resume->error.step = event.step;
+        resume->error.other = event.kind;
+    }
+    resume->state = RESUME_FAILED;
+    sw->fault = resume->error;
 }
 
 bool swarm__resume_only_looked(const swarm *sw) {
@@ -47,17 +55,20 @@ static bool is_fresh(const swarm *sw) {
            sw->log.used == 0 && sw->round.phase == ROUND_IDLE;
 }
 
-/* Agents and profiles come into service where the log says so. */
+/* Agents, profiles, tenants, limits and governors come into service where the log says so. */
 static void setup_aside(swarm *sw) {
     struct dispatch *d = &sw->dispatch;
 
     sw->resume.agents = ATOMIC_LOAD(&d->agents_count, relaxed);
     sw->resume.profiles = d->profiles_count;
+    sw->resume.tenants = d->tenants_count;
     for (uint32_t i = 0; i < d->profiles_count; i++) {
         d->profiles[i].free = NONE32;
         d->profiles[i].agents = 0;
     }
     d->profiles_count = 0;
+    d->tenants_count = 0;
+    swarm__gates_aside(d);
     ATOMIC_STORE(&d->agents_count, 0, relaxed); /* nobody else may be in a call */
 }
 
@@ -133,14 +144,15 @@ static void scan(swarm *sw, bool all) {
     bytes_drop(resume, resume->events, at - resume->events);
 }
 
-/* Its events are put behind those that wait, and replayed as far as they are complete. */
+/* Its events are put behind those that wait, and replayed unless the last operation goes on. */
 static void frame_take(swarm *sw) {
     struct resume *resume = &sw->resume;
     const unsigned char *frame = resume->bytes + resume->events;
     uint32_t length = load32(frame + 8);
+    uint32_t version = load32(frame + 12);
     uint64_t number = hash_load64(frame + 16), now_ns = hash_load64(frame + 24);
 
-    if (load32(frame + 12) != SWARM_TRACE_VERSION) {
+    if ((version & ~(LOG_UNFINISHED << 16)) != SWARM_TRACE_VERSION) {
         swarm__resume_fail(sw, SWARM_E_MISMATCH, "resume: the log has another trace version");
         return;
     }
@@ -156,20 +168,19 @@ static void frame_take(swarm *sw) {
     sw->log.now_ns = now_ns;
     bytes_drop(resume, resume->events, LOG_HEADER);
     resume->events += length;
+    if (version != SWARM_TRACE_VERSION) {
+        return; /* the next frame has the rest */
+    }
     sw->log.expect = resume->bytes;
     sw->log.expect_end = resume->bytes + resume->events;
     swarm__replay_events(sw);
-    if (resume->state == RESUME_FEEDING && sw->log.expect == sw->log.expect_end) {
+    if (resume->state == RESUME_FEEDING) {
+        SWARM_ASSERT(sw->log.expect == sw->log.expect_end);
         bytes_drop(resume, 0, resume->events);
         resume->events = 0;
         resume->good = resume->offset;
         resume->good_frames = resume->frames;
         resume->hash = sw->log.hash;
-    } else if (resume->state == RESUME_FEEDING) {
-        size_t read = (size_t)(sw->log.expect - resume->bytes);
-
-        bytes_drop(resume, 0, read);
-        resume->events -= read;
     }
 }
 
@@ -239,10 +250,12 @@ static void setup_back(swarm *sw) {
     struct dispatch *d = &sw->dispatch;
     uint32_t at = ATOMIC_LOAD(&d->agents_count, relaxed);
 
-    while (d->profiles_count < sw->resume.profiles) {
-        d->profiles_count++;
-        d->profiles_version++;
+    swarm__replay_tenant(sw, sw->resume.tenants);
+    for (uint32_t i = sw->logged.permits; i < ATOMIC_LOAD(&d->permits_count, relaxed); i++) {
+        swarm__limit_again(d, i);
     }
+    swarm__governors_back(d);
+    swarm__replay_profile(sw, sw->resume.profiles);
     while (at < sw->resume.agents) {
         uint32_t profile = d->agents[at].profile, count = 1;
         swarm_error error;

@@ -14,6 +14,7 @@ enum { RESUME_NONE = 0, RESUME_FEEDING = 1, RESUME_FAILED = 2, RESUME_DONE = 3 }
 /* Requirements of a step, from the log. */
 struct replay_demand {
     struct demand demand;
+    swarm_charge_spec charge; /* a null budget: none */
     bool is_set;
 };
 
@@ -28,9 +29,9 @@ struct resume {
     size_t capacity, events, used;
     uint32_t state, mode;
     uint32_t posts; /* list of call steps that came back, and the log has not said so yet */
-    uint32_t agents, profiles; /* that the caller has set up */
-    uint32_t near;             /* the tracked step that was named last */
-    bool torn;                 /* a bad frame was seen: a good one behind it means damage */
+    uint32_t agents, profiles, tenants; /* that the caller has set up */
+    uint32_t near;                      /* the tracked step that was named last */
+    bool torn; /* a bad frame was seen: a good one behind it means damage */
 };
 
 /* Fails the resume: the first reason is kept. */
@@ -49,8 +50,19 @@ void swarm__replay_accept(swarm *sw, const swarm_event *event);
 uint32_t swarm__replay_posts(swarm *sw, uint32_t list);
 /* Whether the attempt that is given up next had been taken. */
 bool swarm__replay_was_taken(swarm *sw);
+/* Whether the next event is of this kind, or nothing is replayed: where another thread had a part
+ * in what was decided. */
+bool swarm__replay_next(const swarm *sw, uint32_t kind);
 /* The digest of a payload that is not there yet, as the log has it; SWARM_NEVER otherwise. */
 uint64_t swarm__replay_payload(swarm *sw);
+/* Index of the run with this number, or NONE32. */
+uint32_t swarm__replay_run(const swarm *sw, uint64_t number);
+/* Index of the attempt that an event names by its first two fields, or NONE32. */
+uint32_t swarm__replay_attempt(const swarm *sw, const swarm_event *event, uint32_t run);
+/* Goes on with the round under way to its end, for the event is not of it; and to its time. */
+void swarm__replay_round_finish(swarm *sw, const swarm_event *event);
+/* Attempts that were settled without an answer leave the queue, as if taken. */
+void swarm__replay_sweep(swarm *sw);
 /* An attempt that is over is in no queue: nobody takes requests in a replay. */
 void swarm__replay_unqueue(struct dispatch *d, uint32_t attempt);
 
@@ -59,11 +71,18 @@ uint32_t swarm__replay_slot(swarm *sw, uint32_t run, uint64_t ordinal);
 
 /* Adds the owner's plan whose events are at hand. */
 void swarm__replay_plan(swarm *sw, uint32_t run);
-/* Whether the plan whose PLAN event stands at `at` is all there. */
-bool swarm__replay_plan_whole(const swarm *sw, size_t at);
 /* Fills a step's demand from the log instead of from its spec. */
 void swarm__replay_demand(swarm *sw, struct demand *demand);
 
+/* ---- replayowner.c */
+
+/* Does again what the owner did between two rounds. False: the event is none of that. */
+bool swarm__replay_owner(swarm *sw, const swarm_event *event);
+
+/* Brings profiles up to this id into service, as far as the caller has set them up. */
+void swarm__replay_profile(swarm *sw, uint64_t id);
+/* Brings tenants up to this id into service, as far as the caller has set them up. */
+void swarm__replay_tenant(swarm *sw, uint64_t id);
 /* Applies an event of setuplog.c. */
 void swarm__replay_setup(swarm *sw, const swarm_event *event);
 

@@ -2,15 +2,17 @@
 /*
  * run.c - a run from opening to forgetting.
  */
+#include "charge.h"
 #include "guard.h"
 
 #include <string.h>
 
 #define DEPTH_MAX 64u
 #define SPAWN_PERIOD_NS UINT64_C(60000000000)
+#define OWNER_EVENTS 6u /* that an owner's call writes at most: to start a run again */
 
 bool swarm__owner_may_log(swarm *sw) {
-    return sw->round.phase == ROUND_IDLE && swarm__log_reserve(&sw->log, sw->now_ns, 3);
+    return sw->round.phase == ROUND_IDLE && swarm__log_reserve(&sw->log, sw->now_ns, OWNER_EVENTS);
 }
 
 void swarm__fault(swarm *sw, swarm_status status, const char *text) {
@@ -40,9 +42,18 @@ static void log_open(swarm *sw, uint32_t index) {
     uint64_t fields[8] = {run->key,       run->seed,         run->order,     run->flags,
                           run->steps_max, run->attempts_max, run->depth_max, run->inflight_max};
 
+    uint64_t options[1] = {run->tenant}, charge[7];
+
     swarm__log(sw, SWARM_EVENT_RUN_OPEN, index, SWARM_NEVER, fields);
     if (run->deadline_ns != SWARM_NEVER) {
         swarm__log(sw, SWARM_EVENT_DEADLINE, index, SWARM_NEVER, &run->deadline_ns);
+    }
+    if (run->tenant != 0) {
+        swarm__log(sw, SWARM_EVENT_RUN_OPTIONS, index, SWARM_NEVER, options);
+    }
+    if (run->charge.budget.id != 0) {
+        swarm__charge_tell_run(&sw->dispatch, run, charge);
+        swarm__log(sw, SWARM_EVENT_CHARGE, index, SWARM_NEVER, charge);
     }
 }
 
@@ -110,7 +121,7 @@ static void run_fill(swarm *sw, uint32_t index, const swarm_run_spec *spec) {
 static swarm_status spec_check(swarm *sw, const swarm_run_spec *spec, const char **out_text) {
     struct bucket rate;
 
-    if (spec->order > SWARM_ORDER_SLACK || spec->flags > SWARM_RUN_GROWING) {
+    if (spec->order > SWARM_ORDER_SLACK || spec->flags > (SWARM_RUN_GROWING | SWARM_RUN_DURABLE)) {
         *out_text = "run: unknown order or flags";
         return SWARM_E_INVALID;
     }
@@ -175,8 +186,7 @@ swarm_run swarm_run_open(swarm *sw, const swarm_run_spec *spec) {
     return run_handle(&sw->dispatch, index);
 }
 
-/* Steps of the run so far, with those that workers linked. */
-static uint64_t steps_of(const swarm *sw, uint32_t index) {
+uint64_t swarm__run_steps(const swarm *sw, uint32_t index) {
     const struct graph *graph = &sw->graph;
     uint64_t steps = sw->dispatch.runs[index].report.steps;
 
@@ -192,15 +202,14 @@ static uint64_t steps_of(const swarm *sw, uint32_t index) {
     return steps;
 }
 
-/* Notes that the run has more steps than it may have; true when that is new. */
-static bool run_over(swarm *sw, uint32_t index) {
+bool swarm__run_over(swarm *sw, uint32_t index) {
     struct run *run = &sw->dispatch.runs[index];
     uint64_t fields[2] = {run->steps_max, 0};
 
     if (run->limited || run->steps_max == SWARM_NEVER) {
         return false;
     }
-    fields[1] = steps_of(sw, index);
+    fields[1] = swarm__run_steps(sw, index);
     if (fields[1] <= run->steps_max) {
         return false;
     }
@@ -219,7 +228,8 @@ bool swarm__caps_look(swarm *sw) {
     for (uint32_t i = 0; i < sw->config.runs_max && swarm__graph_quiet(&sw->graph); i++) {
         const struct run *run = &sw->dispatch.runs[i];
 
-        if (ATOMIC_LOAD(&run->generation, relaxed) % 2 == 1 && !run->ended && run_over(sw, i)) {
+        if (ATOMIC_LOAD(&run->generation, relaxed) % 2 == 1 && !run->ended &&
+            swarm__run_over(sw, i)) {
             sw->round.caps_seen = false; /* there may be another one */
             swarm__run_stop(sw, i);
             return true;
@@ -238,7 +248,7 @@ void swarm__run_check_end(swarm *sw, uint32_t index) {
         ATOMIC_LOAD(&sw->graph.scopes[index].open, acquire) != 0) {
         return;
     }
-    (void)run_over(sw, index);
+    (void)swarm__run_over(sw, index);
     run->ended = true;
     run->report.state = SWARM_RUN_ENDED;
     sw->runs_open--;

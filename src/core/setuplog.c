@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * setuplog.c - what was set up, in the log: backends, profiles, agents, permits.
+ * setuplog.c - what was set up, in the log: backends, profiles, agents, permits, tenants and
+ * governors.
  *
  * Setup calls write nothing, so they need no room in the log. The next round that applies or starts
  * something writes what has come since the last one, one event an operation, before all else: only
@@ -10,7 +11,8 @@
  * Threads: the turn.
  */
 #include "capability.h"
-#include "core.h"
+#include "gate.h"
+#include "tenant.h"
 
 enum {
     SETUP_BACKEND = 1,
@@ -18,7 +20,8 @@ enum {
     SETUP_AGENTS = 3,
     SETUP_WITHDRAWN = 4,
     SETUP_PERMIT = 5,
-    SETUP_CAPABILITY = 6
+    SETUP_CAPABILITY = 6,
+    SETUP_TENANT = 7
 };
 
 static void log_setup(swarm *sw, uint32_t what, uint32_t index, uint64_t name, uint64_t detail) {
@@ -30,6 +33,7 @@ static void log_setup(swarm *sw, uint32_t what, uint32_t index, uint64_t name, u
 /* Over all that decides what its agents are given. Skills by their names: which bit a skill has
  * depends on who named it first. */
 static uint64_t profile_digest(const struct dispatch *d, const struct profile *profile) {
+    const swarm_price *price = &profile->price;
     uint64_t digest = hash_mix64(profile->backend, profile->inflight_max);
     uint64_t skill = swarm__skill_above(d, &profile->skills, 0);
 
@@ -39,7 +43,21 @@ static uint64_t profile_digest(const struct dispatch *d, const struct profile *p
     for (; skill != 0; skill = swarm__skill_above(d, &profile->skills, skill)) {
         digest = hash_mix64(digest, skill);
     }
+    if (price->fixed_nano != 0 || price->input_nano != 0 || price->cached_nano != 0 ||
+        price->output_nano != 0) {
+        digest = hash_mix64(hash_mix64(digest, price->fixed_nano), price->input_nano);
+        digest = hash_mix64(hash_mix64(digest, price->cached_nano), price->output_nano);
+    }
+    if (profile->notebook_tokens_max != SWARM_NEVER ||
+        profile->conclusion_bytes_max != SWARM_NEVER) {
+        digest = hash_mix64(digest, profile->notebook_tokens_max);
+        digest = hash_mix64(digest, profile->conclusion_bytes_max);
+    }
     return digest;
+}
+
+static uint64_t tenant_digest(const struct tenant *tenant) {
+    return hash_mix64(tenant->weight, tenant->order);
 }
 
 /* As many as are of one profile, side by side. */
@@ -88,11 +106,17 @@ bool swarm__setup_log(swarm *sw) {
     } else if (logged->permits < ATOMIC_LOAD(&d->permits_count, relaxed)) {
         uint32_t i = logged->permits++;
 
-        log_setup(sw, SETUP_PERMIT, i, d->permits[i].name, d->permits[i].capacity);
+        log_setup(sw, SETUP_PERMIT, i, d->permits[i].name, swarm__limit_digest(&d->permits[i]));
     } else if (logged->capabilities < ATOMIC_LOAD(&d->capabilities_count, relaxed)) {
         uint32_t i = logged->capabilities++;
 
         log_setup(sw, SETUP_CAPABILITY, i, 0, swarm__capability_digest(d, i));
+    } else if (logged->tenants < d->tenants_count) {
+        uint32_t i = ++logged->tenants;
+
+        log_setup(sw, SETUP_TENANT, i - 1, d->tenants[i].name, tenant_digest(&d->tenants[i]));
+    } else if (logged->governors != 0) {
+        swarm__governor_log(sw);
     } else if (logged->withdrawals != 0) {
         log_withdrawn(sw);
     } else {
@@ -136,19 +160,64 @@ static bool withdrawn_again(swarm *sw, uint64_t id) {
     return true;
 }
 
-static bool profile_again(swarm *sw, const swarm_event *event) {
+/* A plan may name it before the round that writes the event. */
+void swarm__replay_profile(swarm *sw, uint64_t id) {
     struct dispatch *d = &sw->dispatch;
-    const struct profile *profile = &d->profiles[d->profiles_count];
 
-    if (event->field[1] != (uint64_t)d->profiles_count + 1 ||
-        d->profiles_count == sw->resume.profiles || profile->name != event->field[2] ||
-        profile_digest(d, profile) != event->field[3]) {
+    while (d->profiles_count < id && d->profiles_count < sw->resume.profiles) {
+        d->profiles_count++;
+        d->profiles_version++;
+    }
+}
+
+static bool profile_again(swarm *sw, const swarm_event *event) {
+    const struct dispatch *d = &sw->dispatch;
+    uint64_t id = event->field[1];
+
+    swarm__replay_profile(sw, id);
+    if (id != (uint64_t)sw->logged.profiles + 1 || id > d->profiles_count) {
         return false;
     }
-    d->profiles_count++;
-    d->profiles_version++;
     sw->logged.profiles++;
+    return d->profiles[id - 1].name == event->field[2] &&
+           profile_digest(d, &d->profiles[id - 1]) == event->field[3];
+}
+
+static bool permit_again(swarm *sw, const swarm_event *event) {
+    struct dispatch *d = &sw->dispatch;
+    uint64_t id = event->field[1];
+
+    if (id != (uint64_t)sw->logged.permits + 1 || !permit_exists(d, id) ||
+        d->permits[id - 1].name != event->field[2] ||
+        swarm__limit_digest(&d->permits[id - 1]) != event->field[3]) {
+        return false;
+    }
+    sw->logged.permits++;
+    swarm__limit_again(d, (uint32_t)id - 1);
     return true;
+}
+
+/* A run of the tenant may have been opened before the round that writes the event. */
+void swarm__replay_tenant(swarm *sw, uint64_t id) {
+    struct dispatch *d = &sw->dispatch;
+
+    while (d->tenants_count < id && d->tenants_count < sw->resume.tenants) {
+        swarm__demand_tenants(d);
+        d->tenants[d->tenants_count].pass = d->pass;
+    }
+}
+
+static bool tenant_again(swarm *sw, const swarm_event *event) {
+    const struct dispatch *d = &sw->dispatch;
+    uint64_t id = event->field[1];
+
+    swarm__replay_tenant(sw, id);
+    if (id != (uint64_t)sw->logged.tenants + 1 || id > d->tenants_count) {
+        return false;
+    }
+    sw->logged.tenants++;
+    return d->tenants[id].name == event->field[2] &&
+           tenant_digest(&d->tenants[id]) == event->field[3];
 }
 
 static bool setup_again(swarm *sw, const swarm_event *event) {
@@ -166,23 +235,27 @@ static bool setup_again(swarm *sw, const swarm_event *event) {
     case SETUP_WITHDRAWN:
         return withdrawn_again(sw, id);
     case SETUP_PERMIT:
-        return id == ++sw->logged.permits && permit_exists(d, id) &&
-               d->permits[id - 1].name == event->field[2] &&
-               d->permits[id - 1].capacity == event->field[3];
+        return permit_again(sw, event);
     case SETUP_CAPABILITY:
         return id == ++sw->logged.capabilities &&
                id <= ATOMIC_LOAD(&d->capabilities_count, relaxed) &&
                swarm__capability_digest(d, (uint32_t)id - 1) == event->field[3];
+    case SETUP_TENANT:
+        return tenant_again(sw, event);
     default:
         return false;
     }
 }
 
 void swarm__replay_setup(swarm *sw, const swarm_event *event) {
-    if (setup_again(sw, event)) {
+    bool fits = event->kind == SWARM_EVENT_GOVERNOR ? swarm__governor_again(sw, event)
+                                                    : setup_again(sw, event);
+
+    if (fits) {
         swarm__replay_accept(sw, event);
     } else {
-        swarm__resume_fail(sw, SWARM_E_MISMATCH,
-                           "resume: backends, profiles, agents or permits were set up otherwise");
+        swarm__resume_fail(
+            sw, SWARM_E_MISMATCH,
+            "resume: backends, profiles, agents, permits or tenants were set up otherwise");
     }
 }

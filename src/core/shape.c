@@ -226,22 +226,26 @@ bool swarm__shapes_admit(swarm_plan *plan) {
     return plan->graph.error.status == SWARM_OK;
 }
 
-static void shape_log(swarm *sw, const struct shape *shape) {
-    const struct tracked *step = &sw->dispatch.tracked[shape->tracked];
-    const struct join *join = &shape->join;
-    const struct loop *loop = &shape->loop;
-    uint64_t joins[5] = {join->need, join->failed_max, join->garbage_max, join->flags, join->edges};
-    uint64_t loops[3] = {loop->iterations_max, loop->until, loop->value};
-    uint64_t skip = shape->skip_ppm;
+void swarm__shape_log(swarm *sw, const struct tracked *step, uint64_t ordinal) {
+    const struct shape *shape = step->shape == NONE32 ? NULL : &sw->dispatch.shapes[step->shape];
 
-    if (shape->has_join) {
-        swarm__log(sw, SWARM_EVENT_JOIN_SPEC, step->run, step->ordinal, joins);
+    if (shape != NULL && shape->has_join) {
+        const struct join *join = &shape->join;
+        uint64_t fields[6] = {join->need,        join->failed_max,
+                              join->garbage_max, join->flags,
+                              join->edges,       join->all + (shape->is_plain ? UINT64_C(2) : 0)};
+
+        swarm__log(sw, SWARM_EVENT_JOIN_SPEC, step->run, ordinal, fields);
     }
-    if (skip != 0) {
-        swarm__log(sw, SWARM_EVENT_SKIP_SPEC, step->run, step->ordinal, &skip);
+    if (shape != NULL && shape->skip_ppm != 0) {
+        uint64_t skip = shape->skip_ppm;
+
+        swarm__log(sw, SWARM_EVENT_SKIP_SPEC, step->run, ordinal, &skip);
     }
-    if (loop->iterations_max != 0) {
-        swarm__log(sw, SWARM_EVENT_LOOP_SPEC, step->run, step->ordinal, loops);
+    if (shape != NULL && shape->loop.iterations_max != 0) {
+        uint64_t fields[3] = {shape->loop.iterations_max, shape->loop.until, shape->loop.value};
+
+        swarm__log(sw, SWARM_EVENT_LOOP_SPEC, step->run, ordinal, fields);
     }
 }
 
@@ -252,7 +256,6 @@ void swarm__shapes_enter(swarm_plan *plan) {
     for (uint32_t at = NONE32; shape_next(plan, &at);) {
         const struct shape *shape = &d->shapes[at];
 
-        shape_log(sw, shape);
         for (uint32_t i = 0; shape->has_join && i < shape->join.edges; i++) {
             swarm__graph_ref(&sw->graph, d->tracked[shape->tracked].slot); /* each edge's */
         }

@@ -6,6 +6,7 @@
  * dispatch/state.h. Here: an access is made when a step is added, filled when it starts, checked
  * and applied when it ends well.
  */
+#include "capability.h"
 #include "core.h"
 
 static const swarm_branch no_branch = {0};
@@ -45,12 +46,11 @@ static void log_branch(swarm *sw, uint32_t index, uint64_t what) {
     swarm__log(sw, SWARM_EVENT_STATE_BRANCH, branch->run, SWARM_NEVER, fields);
 }
 
-static void branch_close(swarm *sw, uint32_t index, uint64_t what) {
+static void branch_close(swarm *sw, uint32_t index) {
     struct state *state = &sw->dispatch.state;
     struct branch *branch = &state->branches[index];
 
     SWARM_ASSERT(branch->children == 0);
-    log_branch(sw, index, what);
     state_remove_all(state, &branch->first);
     if (branch->parent != NONE32) {
         SWARM_ASSERT(state->branches[branch->parent].children != 0);
@@ -108,6 +108,23 @@ swarm_branch swarm_branch_open(swarm *sw, swarm_run handle, swarm_branch parent_
     ATOMIC_STORE(&branch->generation, ATOMIC_LOAD(&branch->generation, relaxed) + 1, release);
     log_branch(sw, index, 1);
     return branch_handle(state, index);
+}
+
+bool swarm__branch_numbered(const swarm *sw, uint64_t number, swarm_branch *out_branch) {
+    const struct state *state = &sw->dispatch.state;
+
+    *out_branch = no_branch;
+    if (number == 0 || number > state->branches_max) {
+        return number == 0;
+    }
+    *out_branch = branch_handle(state, (uint32_t)number - 1);
+    return (out_branch->id >> 32) % 2 == 1;
+}
+
+uint64_t swarm__state_version(const swarm *sw, uint32_t run, uint64_t branch, uint64_t key) {
+    SWARM_ASSERT(branch <= sw->dispatch.state.branches_max);
+    return state_version(&sw->dispatch.state, run, branch == 0 ? NONE32 : (uint32_t)branch - 1,
+                         key);
 }
 
 /* Whether a step that has not ended works in the branch. */
@@ -214,13 +231,14 @@ swarm_status swarm_branch_merge(swarm *sw, swarm_branch handle, swarm_state_valu
                                   &never)) {
         return never ? SWARM_E_FULL : SWARM_E_AGAIN;
     }
+    log_branch(sw, index, 2);
     for (uint32_t at = branch->first; at != NONE32; at = state->entries[at].next) {
         const swarm_effect put = {.key = state->entries[at].key, .value = state->entries[at].value};
 
         log_put(sw,
                 state_write(state, branch->run, branch->parent, &put, state->entries[at].writer));
     }
-    branch_close(sw, index, 2);
+    branch_close(sw, index);
     return SWARM_OK;
 }
 
@@ -229,7 +247,8 @@ swarm_status swarm_branch_drop(swarm *sw, swarm_branch handle) {
     swarm_status status = branch_check(sw, handle, &index);
 
     if (status == SWARM_OK) {
-        branch_close(sw, index, 3);
+        log_branch(sw, index, 3);
+        branch_close(sw, index);
     }
     return status;
 }
@@ -510,9 +529,9 @@ uint64_t swarm__effects_bytes(const swarm *sw, uint32_t effects) {
     uint64_t bytes = 0;
 
     for (uint32_t at = effects; at != NONE32; at = sw->dispatch.state.cells[at].next) {
-        bytes += LOG_EVENT_MAX;
+        bytes += EFFECT_BYTES;
     }
-    SWARM_ASSERT(bytes <= EFFECTS_MAX * LOG_EVENT_MAX);
+    SWARM_ASSERT(bytes <= EFFECTS_MAX * EFFECT_BYTES);
     return bytes;
 }
 
@@ -525,6 +544,18 @@ bool swarm__effects_room(swarm *sw, uint32_t effects) {
     return swarm__log_reserve_bytes(
         &sw->log, sw->now_ns, round_events(sw) * LOG_EVENT_MAX + swarm__effects_bytes(sw, effects),
         &never);
+}
+
+void swarm__effects_log(swarm *sw, const struct attempt *attempt) {
+    const struct state_cell *cells = sw->dispatch.state.cells;
+
+    for (uint32_t at = attempt->effects; at != NONE32; at = cells[at].next) {
+        const swarm_effect *effect = &cells[at].effect;
+        uint64_t fields[5] = {effect->kind, effect->key, effect->value, effect->bytes,
+                              effect->tokens};
+
+        swarm__log(sw, SWARM_EVENT_EFFECT, attempt->run, attempt->ordinal, fields);
+    }
 }
 
 static void log_conflict(swarm *sw, const struct tracked *step, const struct access *access,

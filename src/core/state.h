@@ -7,6 +7,13 @@
 
 #include "core.h"
 
+/* What an effect takes in the log at most: as it is said, and as it is applied. */
+#define EFFECT_BYTES 128u
+
+/* The open branch with this number in the log, the null handle for 0; false: there is none. Version
+ * of a key in it. */
+bool swarm__branch_numbered(const swarm *sw, uint64_t number, swarm_branch *out_branch);
+uint64_t swarm__state_version(const swarm *sw, uint32_t run, uint64_t branch, uint64_t key);
 /* An access for a step that is added, in out->index, or why there is none, in out->text. */
 struct access_result {
     const char *text;
@@ -29,6 +36,8 @@ uint32_t *swarm__effects_of(swarm *sw, uint32_t tracked);
 uint64_t swarm__effects_bytes(const swarm *sw, uint32_t effects);
 /* Reserves room in the log for an arrival with these effects. */
 bool swarm__effects_room(swarm *sw, uint32_t effects);
+/* What an answer would do goes into the log with it: whether it is done depends on more. */
+void swarm__effects_log(swarm *sw, const struct attempt *attempt);
 /* Of a step that ends well, done by an agent or by none: OK, or TOO_BIG, or CONFLICT, which is
  * logged, or FULL. */
 swarm_status swarm__effects_check(swarm *sw, uint32_t tracked, uint32_t effects, uint32_t agent);

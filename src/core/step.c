@@ -9,7 +9,7 @@
 #include "guard.h"
 
 /* Fields of each kind of event, as swarm.h lists them. */
-static const unsigned char fields_count[] = {
+static const unsigned char field_counts[] = {
     [SWARM_EVENT_RUN_OPEN] = 8,
     [SWARM_EVENT_PLAN] = 7,
     [SWARM_EVENT_STEP] = 8,
@@ -26,7 +26,7 @@ static const unsigned char fields_count[] = {
     [SWARM_EVENT_CLOSE] = 1,
     [SWARM_EVENT_RUN_END] = 7,
     [SWARM_EVENT_LIMITS] = 2,
-    [SWARM_EVENT_PROGRESS] = 5,
+    [SWARM_EVENT_PROGRESS] = 7,
     [SWARM_EVENT_DETECT] = 5,
     [SWARM_EVENT_GUARD] = 8,
     [SWARM_EVENT_HEDGE] = 6,
@@ -34,7 +34,7 @@ static const unsigned char fields_count[] = {
     [SWARM_EVENT_RECOVER] = 7,
     [SWARM_EVENT_ASK] = 5,
     [SWARM_EVENT_ANSWER] = 8,
-    [SWARM_EVENT_JOIN_SPEC] = 5,
+    [SWARM_EVENT_JOIN_SPEC] = 6,
     [SWARM_EVENT_JOIN] = 7,
     [SWARM_EVENT_EDGE_RULE] = 6,
     [SWARM_EVENT_BRANCH] = 4,
@@ -53,6 +53,8 @@ static const unsigned char fields_count[] = {
     [SWARM_EVENT_GOVERN] = 4,
     [SWARM_EVENT_BREAKER] = 8,
     [SWARM_EVENT_BREAKER_RESET] = 1,
+    [SWARM_EVENT_CHARGE] = 7,
+    [SWARM_EVENT_GOVERNOR] = 7,
     /* of the record */
     [SWARM_EVENT_COMMAND] = 1,
     [SWARM_EVENT_SETUP] = 4,
@@ -61,11 +63,15 @@ static const unsigned char fields_count[] = {
     [SWARM_EVENT_OPTIONS] = 8,
     [SWARM_EVENT_RESULT] = 6,
     [SWARM_EVENT_CALL] = 2,
+    [SWARM_EVENT_RUN_OPTIONS] = 1,
     /* of state */
     [SWARM_EVENT_PUT] = 4,
     [SWARM_EVENT_CONFLICT] = 5,
     [SWARM_EVENT_STATE_BRANCH] = 3,
     [SWARM_EVENT_NOTE] = 6,
+    [SWARM_EVENT_ACCESS] = 4,
+    [SWARM_EVENT_READ] = 8,
+    [SWARM_EVENT_EFFECT] = 5,
     /* of what call steps add */
     [SWARM_EVENT_REFUSE] = 3,
     [SWARM_EVENT_SPAWN] = 3,
@@ -76,8 +82,8 @@ static const unsigned char fields_count[] = {
 };
 
 static uint32_t fields_of(uint32_t kind) {
-    SWARM_ASSERT(kind < sizeof fields_count);
-    return kind < sizeof fields_count ? fields_count[kind] : 0;
+    SWARM_ASSERT(kind < sizeof field_counts);
+    return kind < sizeof field_counts ? field_counts[kind] : 0;
 }
 
 uint32_t swarm__log_size(const swarm *sw, uint32_t kind, uint32_t run, uint64_t step,

@@ -115,6 +115,8 @@ const char *swarm__shape_fault(const swarm_step_spec *spec);
 /* Gives a new step its shape, if it has one. False: the plan has failed. */
 bool swarm__shape_add(swarm_plan *plan, const swarm_step_spec *spec, uint32_t tracked);
 void swarm__shape_let_go(struct dispatch *d, struct tracked *step);
+/* Its parts go into the log: at most SHAPE_EVENTS events. */
+void swarm__shape_log(swarm *sw, const struct tracked *step, uint64_t ordinal);
 /* How many the plan holds; each writes SHAPE_EVENTS at most when it is applied. */
 uint32_t swarm__shapes_count(const swarm_plan *plan);
 /* The stages of a plan: what may be refused; its steps have ordinals; they are linked; started. */

@@ -203,9 +203,14 @@ static uint32_t watch_repeats(const struct pulse *pulse) {
 static void log_progress(swarm *sw, uint32_t index) {
     const struct attempt *attempt = &sw->dispatch.attempts[index];
     const struct pulse *pulse = &sw->dispatch.pulses[index];
-    uint64_t fields[5] = {attempt->number, attempt->epoch,
-                          pulse_value(ATOMIC_LOAD(&pulse->bytes, relaxed)), pulse->tokens_seen,
-                          watch_repeats(pulse)};
+    uint64_t repeats = ATOMIC_LOAD(&pulse->repeats, relaxed);
+    uint64_t fields[7] = {attempt->number,
+                          attempt->epoch,
+                          pulse_value(ATOMIC_LOAD(&pulse->bytes, relaxed)),
+                          pulse->tokens_seen,
+                          pulse_repeats_most(repeats),
+                          pulse_repeats_last(repeats),
+                          repeats & UINT32_MAX};
 
     SWARM_ASSERT(attempt->tracked != NONE32);
     swarm__log(sw, SWARM_EVENT_PROGRESS, attempt->run, attempt->ordinal, fields);

@@ -18,6 +18,17 @@ uint32_t swarm__budget_named(const struct dispatch *d, uint64_t name) {
     return NONE32;
 }
 
+uint32_t swarm__budget_numbered(const struct dispatch *d, uint64_t number) {
+    SWARM_ASSERT(d->config->budgets_max != 0);
+    for (uint32_t i = 0; i < d->config->budgets_max; i++) {
+        if (ATOMIC_LOAD(&d->budgets[i].generation, relaxed) % 2 == 1 &&
+            d->budgets[i].number == number) {
+            return i;
+        }
+    }
+    return NONE32;
+}
+
 /* A slot that is free and whose generation can still rise: it would make old handles good again if
  * it came round. */
 static uint32_t free_slot(const struct dispatch *d) {

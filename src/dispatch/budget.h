@@ -31,6 +31,8 @@ uint32_t swarm__budget_new(struct dispatch *d, uint64_t name, uint32_t parent);
 void swarm__budget_free(struct dispatch *d, uint32_t budget);
 /* An open budget of this name, or NONE32. */
 uint32_t swarm__budget_named(const struct dispatch *d, uint64_t name);
+/* The open budget with this number in the log, or NONE32. */
+uint32_t swarm__budget_numbered(const struct dispatch *d, uint64_t number);
 
 /* Whether the amounts fit the budget and all above it: now; later, when attempts in flight settle
  * for less than they have reserved; or never, as the limits stand. *out_lack: what lacks first. */

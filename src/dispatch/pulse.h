@@ -56,10 +56,14 @@ static inline uint32_t pulse_repeats_most(uint64_t word) {
     return (uint32_t)(word >> 40) & 0xffu;
 }
 
+static inline uint32_t pulse_repeats_last(uint64_t word) {
+    return (uint32_t)(word >> 32) & 0xffu;
+}
+
 /* The word after one more piece with this digest. */
 static inline uint64_t pulse_repeated(uint64_t word, uint64_t digest) {
     uint32_t folded = (uint32_t)(digest ^ digest >> 32);
-    uint32_t count = (uint32_t)(word >> 32) & 0xffu, most = pulse_repeats_most(word);
+    uint32_t count = pulse_repeats_last(word), most = pulse_repeats_most(word);
 
     count = count == 0 || (uint32_t)word != folded ? 1 : count + (count < PULSE_REPEATS_MAX);
     most = count > most ? count : most;

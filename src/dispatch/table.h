@@ -182,9 +182,9 @@ struct permit {
 struct governor {
     uint64_t window; /* in millionths of an attempt; 0: off */
     uint64_t confirm_ns, hold_ns, cut_ns, cut_at_ns;
-    uint32_t most, probes_max, unconfirmed; /* the last: starts that may still be refused */
-    bool probing;                           /* nothing was refused yet */
-    bool cut;                               /* cut_at_ns is set */
+    uint32_t first, most, probes_max, unconfirmed; /* the last: starts that may be refused yet */
+    bool probing, cut;                             /* nothing was refused yet; cut_at_ns is set */
+    bool untold;                                   /* it was set, and the log has not said so yet */
 };
 
 struct backend {

@@ -576,7 +576,7 @@ static swarm_status check_static(struct graph_plan *plan) {
     if (plan->descends) {
         status = check_cycles(plan);
     }
-    if (status == SWARM_OK && plan->tracked != 0) {
+    if (status == SWARM_OK && (plan->tracked != 0 || plan->is_walked)) {
         rows_chain(plan);
     }
     return status;

@@ -106,7 +106,7 @@ struct graph_plan {
     uint32_t tracked;      /* number of tracked steps */
     uint32_t older;        /* edges from steps of earlier plans */
     uint32_t guarded_first, guarded_last; /* growing, linked: steps with a guard */
-    bool is_static;
+    bool is_static, is_walked;            /* the latter: incoming edges are asked for in any case */
     bool descends; /* some edge goes against the order of adding: cycles must be looked for */
     bool deferred; /* after the link: the caller ends when the continuation does, not before */
 };
@@ -250,7 +250,7 @@ void swarm__graph_plan_fail(struct graph_plan *plan, swarm_status status, const 
 /* Checks and orders everything; touches nothing shared: SWARM_OK, or the plan's error. Afterwards
  * the incoming edges of a step can be walked (for inputs, delays and the log), ascending: older
  * steps by lineage, then the plan's own. Edges repeated between two steps are one, delayed if one
- * of them is. In a static plan without tracked steps nobody needs that walk, and it finds nothing.
+ * of them is. In a static plan without tracked steps it finds nothing, unless is_walked was set.
  * Once a plan; then graph_plan_link, or graph_plan_undo (also without a check). */
 swarm_status swarm__graph_plan_check(struct graph_plan *plan);
 /* Whether a live slot is a step of this plan. */
@@ -392,7 +392,7 @@ static inline bool graph_let_go(struct graph *graph, uint32_t slot, bool *out_la
     return (before & GRAPH_KEPT) != 0;
 }
 
-/* Joins two ready steps of a chain for graph_release. */
+/* Joins two steps of a chain for graph_release. */
 static inline void graph_chain(struct graph *graph, uint32_t from, uint32_t to) {
     stack_link(&graph->overflow, from, to);
 }

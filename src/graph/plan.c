@@ -220,7 +220,7 @@ static uint32_t plan_append(struct graph_plan *plan, uint32_t function, uint32_t
     plan->last = slot;
     plan->count++;
     plan->tracked += (flags & GRAPH_TRACKED) != 0;
-    SWARM_ASSERT(plan->tracked <= plan->count);
+    SWARM_ASSERT(plan->last == slot);
     return slot;
 }
 

@@ -69,7 +69,7 @@ static swarm_status frame_enter(const unsigned char *bytes, size_t size, swarm_l
     if (crc32c(0, at + 8, (size_t)(LOG_HEADER - 8 + length)) != get32(at + 4)) {
         return SWARM_E_CORRUPT;
     }
-    if (get32(at + 12) != SWARM_TRACE_VERSION) {
+    if ((get32(at + 12) & UINT16_MAX) != SWARM_TRACE_VERSION) {
         return SWARM_E_MISMATCH;
     }
     if (get64(at + 16) != cursor->frame + 1) {

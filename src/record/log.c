@@ -40,7 +40,7 @@ void swarm__log_start(struct log *log, uint64_t bytes) {
     log->pending = 0;
     log->taken = 0;
     log->expect = log->expect_end = NULL;
-    log->replaying = log->differs = false;
+    log->replaying = log->differs = log->unfinished = false;
     hash128_init(&log->hash, SWARM_TRACE_VERSION);
 }
 
@@ -96,7 +96,7 @@ bool swarm__log_close(struct log *log) {
     log->stream = NULL;
     memcpy(log->frame, LOG_MAGIC, 4);
     put32(log->frame + 8, log->used - LOG_HEADER);
-    put32(log->frame + 12, SWARM_TRACE_VERSION);
+    put32(log->frame + 12, SWARM_TRACE_VERSION | (log->unfinished ? LOG_UNFINISHED << 16 : 0));
     put64(log->frame + 16, log->number);
     put64(log->frame + 24, log->now_ns);
     put32(log->frame + 4, log->crc_quick ? crc32c_quick(0, log->frame + 8, log->used - 8)
@@ -253,8 +253,11 @@ void swarm__log_event(struct log *log, struct log_stream *stream, const struct l
         return;
     }
     if (log->capacity - log->used < LOG_EVENT_MAX) { /* only while a plan is written: reserved */
-        bool closed = swarm__log_close(log) && swarm__log_reserve(log, log->now_ns, 1);
+        bool closed;
 
+        log->unfinished = true;
+        closed = swarm__log_close(log) && swarm__log_reserve(log, log->now_ns, 1);
+        log->unfinished = false;
         SWARM_ASSERT(closed);
         (void)closed;
     }

@@ -3,15 +3,17 @@
  * log.h - the event log on its way out: events into frames, frames into a ring (design, section 7).
  *
  * On the wire, all integers little-endian:
- *     frame   "SWL1"  crc32c:4  length:4  trace version:4  number:8  now_ns:8  payload
+ *     frame   "SWL1"  crc32c:4  length:4  trace version:2  flags:2  number:8  now_ns:8  payload
  *             crc over everything behind it; length of the payload; number from 1 without gaps
  *     event   length  kind  run  step + 1 (0: none)  field...       each a varint (LEB128)
  * Fields at the end that are 0 are not written.
  * A reader skips kinds that it does not know by the length, and fields behind those it knows.
  *
  * Events of one time are gathered in the open frame, which is closed when the round ends or when it
- * is full. A closed frame goes into the ring whole; there is no room when the reader lags, and then
- * nothing is written at all: log_reserve says so before an event is decided.
+ * is full. What one operation writes may need several frames: all but the last are flagged as
+ * UNFINISHED, for they count together: half an operation was never done. A closed frame goes into
+ * the ring whole; there is no room when the reader lags, and then nothing is written at all:
+ * log_reserve says so before an event is decided.
  * Two hashes run along: the log's over whole frames, and each run's over its events and their
  * times.
  * A run's events are hashed in one piece for as long as no other run interrupts them.
@@ -30,6 +32,7 @@
 #define LOG_EVENT_MAX 104u /* length, kind, run, step and 8 fields, as varints */
 #define LOG_FIELDS_MAX 8u
 #define LOG_MAGIC "SWL1"
+#define LOG_UNFINISHED 1u /* flag of a frame: its last operation goes on in the next one */
 
 /* The hash of a run: over its events, and over each new time before the events of that time. */
 struct log_stream {
@@ -68,9 +71,10 @@ struct log {
     struct hash128 hash;
     const unsigned char *expect, *expect_end; /* of a log that is being replayed: what comes next */
     bool enabled;
-    bool crc_quick; /* the processor has an instruction for the checksum */
-    bool replaying; /* events are compared with what is expected, and not written */
-    bool differs;   /* one was another one */
+    bool crc_quick;  /* the processor has an instruction for the checksum */
+    bool replaying;  /* events are compared with what is expected, and not written */
+    bool differs;    /* one was another one */
+    bool unfinished; /* the frame is closed in the middle of an operation */
 };
 
 /* Takes the memory: nothing when bytes is SWARM_NEVER. */

@@ -75,6 +75,9 @@ static const char events[][WORD_MAX] = {
     [SWARM_EVENT_CONFLICT] = "conflict",
     [SWARM_EVENT_STATE_BRANCH] = "state branch",
     [SWARM_EVENT_NOTE] = "note",
+    [SWARM_EVENT_ACCESS] = "access",
+    [SWARM_EVENT_READ] = "read",
+    [SWARM_EVENT_EFFECT] = "effect",
     [SWARM_EVENT_BUDGET] = "budget",
     [SWARM_EVENT_BUDGET_LIMIT] = "budget limit",
     [SWARM_EVENT_RESERVE] = "reserve",
@@ -86,6 +89,8 @@ static const char events[][WORD_MAX] = {
     [SWARM_EVENT_BREAKER_RESET] = "breaker reset",
     [SWARM_EVENT_REFUSE] = "refuse",
     [SWARM_EVENT_SPAWN] = "spawn",
+    [SWARM_EVENT_CHARGE] = "charge",
+    [SWARM_EVENT_GOVERNOR] = "governor",
     [SWARM_EVENT_ROUND] = "round",
     [SWARM_EVENT_COMMAND] = "command",
     [SWARM_EVENT_SETUP] = "setup",
@@ -97,6 +102,7 @@ static const char events[][WORD_MAX] = {
     [SWARM_EVENT_WAIT] = "wait",
     [SWARM_EVENT_DEADLOCK] = "deadlock",
     [SWARM_EVENT_DEADLINE] = "deadline",
+    [SWARM_EVENT_RUN_OPTIONS] = "run options",
 };
 
 /* Kinds that are not taken have an empty place. */
