@@ -167,6 +167,39 @@ TEST(a_held_backend_and_a_named_agent_come_first) {
     rig_free(rig);
 }
 
+TEST(a_cache_behind_a_breaker_that_tries_one_attempt_is_left_alone) {
+    const swarm_breaker_spec breaker = {.open_ns = 10, .samples_min = 1};
+    const swarm_backend backend = {.size = sizeof backend, .name = "spare"};
+    struct rig *rig = rig_with(NULL, 2, 2);
+    swarm_run run;
+    swarm_plan *plan = rig_plan(rig, &by_prefix, &run);
+    swarm_step_spec by_name = {.agent = {3}};
+    swarm_step first, second;
+
+    agents_add(rig, "other", swarm_backend_add(rig->sw, &backend), 2, 1);
+    CHECK_EQ(swarm_breaker_set(rig->sw, rig->backend, &breaker), SWARM_OK);
+    first = swarm_step_add(plan, &by_name);  /* 0 */
+    second = swarm_step_add(plan, &by_name); /* 1 */
+    by_name.agent.id = 1;
+    (void)swarm_step_add(plan, &by_name);                                 /* 2: fails */
+    (void)swarm_edge_add(plan, first, swarm_step_add(plan, &by_name), 0); /* 3: the probe */
+    by_name = (swarm_step_spec){.agent = {2}, .order_key = 7};
+    (void)swarm_step_add(plan, &by_name); /* 4 */
+    (void)step_of(plan, 7, second);       /* 5 */
+    rig_commit(plan);
+    rig_settle(rig);
+    rig_answer(rig, 4, SWARM_OUTCOME_OK);
+    rig_answer(rig, 2, SWARM_OUTCOME_TRANSIENT);
+    rig_answer(rig, 0, SWARM_OUTCOME_OK);
+    rig_at(rig, 10);
+    CHECK_EQ(agent_of(rig, 3), 1);
+    rig_answer(rig, 1, SWARM_OUTCOME_OK);
+    CHECK_EQ(agent_of(rig, 5), 3);
+    rig_finish(rig);
+    rig_check_run(rig, run);
+    rig_free(rig);
+}
+
 TEST(no_cache_and_no_room_for_prefixes) {
     for (uint32_t kept = 0; kept < 2; kept++) {
         const swarm_config config = {.prefixes_max = 1};

@@ -309,7 +309,7 @@ static bool is_open(const struct dispatch *d, uint32_t agent, uint32_t picked) {
     uint32_t backend = d->profiles[d->agents[agent].profile].backend;
 
     return backend == d->profiles[d->agents[picked].profile].backend ||
-           (d->gates == 0 && d->backends[backend].held_until == 0);
+           (d->gates == 0 && !backend_is_held(&d->backends[backend]));
 }
 
 uint32_t swarm__agent_prefer(const struct dispatch *d, uint32_t index, uint64_t prefix,
