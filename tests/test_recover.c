@@ -714,6 +714,32 @@ TEST(a_call_step_has_no_recovery_and_limits_on_retries_are_a_backends) {
     rig_free(rig);
 }
 
+TEST(who_passes_over_agents_keeps_nobody_waiting_with_a_budget_either) {
+    swarm_plan *plan;
+    struct rig *rig = bench_new(NULL, 2, &plan);
+    const swarm_budget_spec purse = {.name = "purse", .limit = {.steps = 9}};
+    const swarm_charge_spec charge = {.budget = swarm_budget_add(rig->sw, &purse),
+                                      .reserve = {.steps = 1}};
+    const swarm_recovery_spec recovery = {.reassign_max = 1};
+    static const char *const skills[] = {"read"};
+    swarm_profile_spec reader = {
+        .name = "reader", .backend = rig->backend, .skills = skills, .skills_count = 1};
+    swarm_step_spec spec = {
+        .skills = skills, .skills_count = 1, .charge = &charge, .recovery = &recovery};
+
+    CHECK(swarm_agent_add(rig->sw, swarm_profile_add(rig->sw, &reader), 2).id != 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        spec.priority = i == 0 ? 2 : 1;
+        (void)swarm_step_add(plan, &spec);
+    }
+    commit(plan);
+    rig_answer(rig, 0, SWARM_OUTCOME_TERMINAL);
+    rig_check_order(rig, "0 1 2"); /* the first one waits for the agent of the second */
+    rig_answer(rig, 1, SWARM_OUTCOME_OK);
+    rig_check_order(rig, "0 1 2 0");
+    end();
+}
+
 /* A plan of a call step: what it falls back on is looked at when the plan is applied. */
 static swarm_outcome adds_a_step(void *context, const swarm_call *call, uint64_t *out_value) {
     swarm_fallback fallback = {.profile = {call->argument}};

@@ -163,16 +163,37 @@ uint32_t swarm__demand_intern(struct dispatch *d, uint32_t index) {
     return index;
 }
 
-/* A copy for one step that must not be mixed with its like any more. Where no record is left, or
- * the demand has a charge, the shared one must do: the step still starts, in its order. */
+/* A copy of the charge, or NONE32: its budget has one demand more. */
+static uint32_t charge_again(struct dispatch *d, uint32_t index) {
+    uint32_t again = pool_pop(&d->charges_pool);
+
+    if (again != NONE32) {
+        d->charges[again] = d->charges[index];
+        d->charges[again].told = 0;
+        d->budgets[budget_find(d, d->charges[again].budget)].references++;
+    }
+    return again;
+}
+
+/* A copy for one step that must not be mixed with its like any more. Where no record is left the
+ * shared one must do: the step still starts, in its order. */
 uint32_t swarm__demand_own(struct dispatch *d, uint32_t index) {
-    uint32_t own = d->demands[index].charge == NONE32 ? pool_pop(&d->demands_pool) : NONE32;
-    struct demand *demand = &d->demands[own];
+    uint32_t own = pool_pop(&d->demands_pool), charge = NONE32;
+    struct demand *demand;
 
     if (own == NONE32) {
         return index;
     }
+    if (d->demands[index].charge != NONE32) {
+        charge = charge_again(d, d->demands[index].charge);
+        if (charge == NONE32) {
+            pool_push(&d->demands_pool, own);
+            return index;
+        }
+    }
+    demand = &d->demands[own];
     *demand = d->demands[index];
+    demand->charge = charge;
     demand->own = true;
     demand->references = 1;
     demand->ready = NONE32;

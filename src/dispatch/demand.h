@@ -27,8 +27,7 @@ uint32_t swarm__demand_share(struct dispatch *d, uint32_t last, uint32_t demand)
 uint32_t swarm__demand_intern(struct dispatch *d, uint32_t demand);
 
 /* A demand like this one for a single step, which so neither waits for others of its kind nor keeps
- * them waiting; this very one when there is no room, or it reserves of a budget. Takes over the
- * step's reference. */
+ * them waiting; this very one when there is no room. Takes over the step's reference. */
 uint32_t swarm__demand_own(struct dispatch *d, uint32_t demand);
 
 /* Gives back a private demand that was never interned. Any thread that fills a plan. */
