@@ -149,6 +149,86 @@ TEST(who_can_fall_back_does_so_at_once_and_overtakes_who_can_not) {
     end(rig, run);
 }
 
+/* Two agents of backend 1 for steps that can read, and one of backend 2 to fall back on. */
+static swarm_plan *readers(struct rig *rig, swarm_step_spec *spec, swarm_run *out_run) {
+    static const char *const skills[] = {"read"};
+    static const swarm_fallback other = {.profile = {2}};
+    static swarm_recovery_spec recovery = {.fallbacks = &other, .fallbacks_count = 1};
+    swarm_profile_spec reader = {
+        .name = "reader", .backend = rig->backend, .skills = skills, .skills_count = 1};
+
+    CHECK(swarm_agent_add(rig->sw, swarm_profile_add(rig->sw, &reader), 2).id != 0);
+    *spec = (swarm_step_spec){.skills = skills, .skills_count = 1, .recovery = &recovery};
+    return rig_plan(rig, NULL, out_run);
+}
+
+TEST(who_waits_for_the_end_of_a_hold_falls_back_when_the_quota_is_gone) {
+    struct rig *rig = bench_new(NULL, 0, 1);
+    swarm_step_spec spec;
+    swarm_run run;
+    swarm_plan *plan = readers(rig, &spec, &run);
+
+    for (uint32_t i = 0; i < 3; i++) {
+        (void)swarm_step_add(plan, &spec);
+    }
+    rig_commit(plan);
+    rig_at(rig, 0);
+    rig_hold(rig, 0, SWARM_OUTCOME_THROTTLED, 50);
+    rig_answer(rig, 1, SWARM_OUTCOME_QUOTA);
+    for (uint32_t i = 0; i < 3; i++) {
+        CHECK_EQ(event_count(rig, SWARM_EVENT_RECOVER, i), 1);
+    }
+    end(rig, run);
+}
+
+TEST(a_hedge_that_lacks_quota_keeps_nobody_from_falling_back) {
+    const swarm_hedge_spec hedge = {.after_ns = 10, .share_max_ppm = 1000000};
+    struct rig *rig = bench_new(NULL, 0, 1);
+    swarm_step_spec spec;
+    swarm_run run;
+    swarm_plan *plan = readers(rig, &spec, &run);
+
+    for (uint32_t i = 0; i < 3; i++) {
+        spec.hedge = i == 0 ? &hedge : NULL;
+        (void)swarm_step_add(plan, &spec);
+    }
+    rig_commit(plan);
+    rig_at(rig, 0);
+    rig_at(rig, 10);
+    CHECK_EQ(event_count(rig, SWARM_EVENT_HEDGE, 0), 1); /* it waits for an agent */
+    rig_answer(rig, 1, SWARM_OUTCOME_QUOTA);
+    CHECK_EQ(event_count(rig, SWARM_EVENT_RECOVER, 0), 0); /* its first attempt goes on */
+    CHECK_EQ(event_count(rig, SWARM_EVENT_RECOVER, 1), 1);
+    CHECK_EQ(event_count(rig, SWARM_EVENT_RECOVER, 2), 1);
+    end(rig, run);
+}
+
+TEST(who_has_one_more_thing_to_fall_back_on_overtakes_who_has_not) {
+    const swarm_fallback other = {.profile = {2}};
+    swarm_recovery_spec recovery = {.fallbacks = &other, .fallbacks_count = 1};
+    struct rig *rig = bench_new(NULL, 0, 1);
+    swarm_step_spec spec;
+    swarm_run run;
+    swarm_plan *plan = readers(rig, &spec, &run);
+    swarm_step first, last;
+
+    (void)swarm_step_add(plan, &(swarm_step_spec){.agent = {1}});
+    first = swarm_step_add(plan, &spec);
+    spec.recovery = &recovery;
+    recovery.flags = SWARM_RECOVERY_ENDS_VALUE;
+    last = swarm_step_add(plan, &spec);
+    rig_commit(plan);
+    rig_at(rig, 0);
+    rig_answer(rig, 0, SWARM_OUTCOME_QUOTA);
+    rig_answer(rig, 1, SWARM_OUTCOME_TERMINAL);
+    rig_answer(rig, 2, SWARM_OUTCOME_TERMINAL);
+    CHECK_EQ(rig_info(rig, first).held, SWARM_HELD_QUOTA);
+    CHECK_EQ(rig_state(rig, last), SWARM_STEP_OK);
+    CHECK_EQ(swarm_breaker_reset(rig->sw, spare), SWARM_OK);
+    rig_settle(rig);
+    end(rig, run);
+}
+
 TEST(a_ballot_without_quota_is_cast_elsewhere) {
     const swarm_vote_spec vote = {.count = 3, .quorum = 2, .distinct = SWARM_VOTE_AGENTS};
     struct rig *rig = bench_new(NULL, 2, 2);

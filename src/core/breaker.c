@@ -216,6 +216,7 @@ void swarm__breaker_quota(swarm *sw, uint32_t backend) {
     if (!breaker_lacks_quota(&d->breakers[backend])) {
         d->quotas++;
         breaker_open(sw, backend, SWARM_OUTCOME_QUOTA, SWARM_NEVER);
+        swarm__demand_wake(d, WAIT_BACKEND); /* who waited for the end of a hold may fall back */
     }
 }
 

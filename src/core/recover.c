@@ -66,7 +66,8 @@ static const char *recovery_fault(const swarm_plan *plan, const swarm_step_spec 
 
 /* What the step requires of an agent of the profile: its permits, and what it reserves. */
 static uint32_t fallback_demand(swarm_plan *plan, const swarm_step_spec *spec, uint32_t tracked,
-                                const swarm_fallback *fallback) {
+                                uint32_t level) {
+    const swarm_fallback *fallback = &spec->recovery->fallbacks[level];
     struct dispatch *d = &plan->sw->dispatch;
     const struct demand *own = &d->demands[d->tracked[tracked].demand];
     uint32_t demand = swarm__demand_new(d);
@@ -81,6 +82,8 @@ static uint32_t fallback_demand(swarm_plan *plan, const swarm_step_spec *spec, u
     d->demands[demand].needs_count = own->needs_count;
     d->demands[demand].capability = own->capability;
     d->demands[demand].profile = (uint32_t)fallback->profile.id - 1;
+    d->demands[demand].leaves = level + 1 < spec->recovery->fallbacks_count ||
+                                (spec->recovery->flags & SWARM_RECOVERY_ENDS_VALUE) != 0;
     if (!swarm__charge_fill(plan, fallback->charge != NULL ? fallback->charge : spec->charge,
                             demand)) {
         swarm__demand_discard(d, demand);
@@ -130,7 +133,7 @@ bool swarm__recovery_new(swarm_plan *plan, const swarm_step_spec *spec, uint32_t
     }
     recovery_fill(r, spec->recovery);
     for (uint32_t i = 0; i < r->fallbacks; i++) {
-        r->demands[1 + i] = fallback_demand(plan, spec, tracked, &spec->recovery->fallbacks[i]);
+        r->demands[1 + i] = fallback_demand(plan, spec, tracked, i);
         if (r->demands[1 + i] == NONE32) {
             return false;
         }
@@ -471,8 +474,14 @@ bool swarm__recovery_leaves(swarm *sw, uint32_t tracked) {
     struct dispatch *d = &sw->dispatch;
     const struct tracked *step = &d->tracked[tracked];
 
-    if (!swarm__recovers(d, step) || step->state != SWARM_STEP_READY ||
-        swarm__breaker_holds(sw, tracked) != SWARM_HELD_QUOTA ||
+    if (!swarm__recovers(d, step) || swarm__breaker_holds(sw, tracked) != SWARM_HELD_QUOTA) {
+        return false;
+    }
+    if (step->state == SWARM_STEP_RUNNING) { /* no hedge then: those behind it may fall back */
+        swarm__rival_unwanted(sw, tracked);
+        return true;
+    }
+    if (step->state != SWARM_STEP_READY ||
         recovery_next(&d->recoveries[step->guard], SWARM_OUTCOME_LOST, false) ==
             SWARM_RECOVERY_NONE) {
         return false;
