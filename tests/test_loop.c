@@ -267,6 +267,23 @@ TEST(an_agent_step_as_continuation_decides) {
     rig_free(rig);
 }
 
+TEST(a_continuation_that_never_is_enough_ends_at_the_limit) {
+    struct calls calls = {.brings = 2};
+    const swarm_loop_spec loop = {
+        .iterations_max = 2, .until = SWARM_WHEN_CONFIDENT, .value = 500000};
+    swarm_run run;
+    swarm_step step;
+    struct rig *rig = calls_new(&calls, loop, &run, &step);
+
+    answer_with(rig, 1, (swarm_result){.value = 1});
+    answer_with(rig, 2, (swarm_result){.value = 2});
+    CHECK_EQ(rig_state(rig, step), SWARM_STEP_OK);
+    CHECK_EQ(rig_info(rig, step).reason, SWARM_E_LIMIT);
+    CHECK_EQ(rig_info(rig, step).result.value, 2);
+    rig_check_run(rig, run);
+    rig_free(rig);
+}
+
 TEST(a_subtree_cancel_reaches_every_iteration) {
     struct calls calls = {.brings = 2};
     swarm_run run;

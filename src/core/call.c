@@ -184,6 +184,7 @@ void swarm__call_returned(swarm *sw, uint32_t slot, bool spoilt) {
     if (!over && !spoilt && !cancelled && swarm__recover_call(sw, tracked, &state)) {
         return;
     }
+    reason = ok || state != SWARM_STEP_OK ? reason : SWARM_OK; /* it ends with a given value */
     if (!over) {
         swarm__step_end(sw, tracked, state, call_reason(state, step->outcome, reason));
     }

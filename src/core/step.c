@@ -315,8 +315,8 @@ static void end_caller(swarm *sw, uint32_t slot, uint32_t state, uint64_t value)
             if (swarm__recover_call(sw, tracked, &state)) {
                 return;
             }
-            if (state == SWARM_STEP_OK) {
-                reason = SWARM_OK;
+            if (state == SWARM_STEP_OK) { /* a loop's reason stands */
+                reason = reason == SWARM_E_DEPENDS ? SWARM_OK : reason;
                 value = sw->dispatch.tracked[tracked].result.value;
             }
             record_end(sw, tracked, state, reason);
