@@ -1654,7 +1654,8 @@ SWARM_API swarm_status swarm_progress(swarm *sw, swarm_attempt attempt, uint64_t
  * which it closes tells it, a DEADLOCK event for each of its steps, and gives up the attempt in it
  * that was started last: its step is tried again under its retry rules, or ends FAILED with the
  * reason DEADLOCK. What a time limit, backoff, answer, rate or governor can still end is none, nor
- * is a budget that only a higher limit helps. A wait for several steps is one for a join of them.
+ * is a budget that only a higher limit helps; nor is one seen that closes through plain call steps
+ * which call steps have added. A wait for several steps is one for a join of them.
  * Of two waits the later counts. While an attempt waits for a step that is not at work, each round
  * looks at all steps. STALE: no such attempt in flight, no such step; INVALID: the attempt's own
  * step, or one that was not added by swarm_step_add; AGAIN as in swarm_run_open. [owner]

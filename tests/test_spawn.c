@@ -3,6 +3,7 @@
  * test_spawn.c - what call steps may add: not a task that is being delegated above them, and not
  * more, and not faster, than the run allows (M33).
  */
+#include "crew.h"
 #include "test_events.h"
 
 static const char *const skills[] = {"lead"};
@@ -302,6 +303,85 @@ TEST(bad_spawns_are_refused) {
         CHECK_EQ(swarm_fault(rig->sw, NULL), rows[i].status);
     }
     rig_free(rig);
+}
+
+/* Steps behind one that is stuck, which a worker links while the turn looks. */
+#define ADDERS 100u
+#define ADDED 40u
+
+static struct rig *shared;
+static swarm_step stuck;
+static swarm_function counted;
+static atomic_u32 calls, adds, over;
+
+static swarm_outcome count(void *context, const swarm_call *call, uint64_t *out_value) {
+    (void)context;
+    (void)call;
+    (void)out_value;
+    (void)ATOMIC_ADD(&calls, 1, relaxed);
+    return SWARM_OUTCOME_OK;
+}
+
+static swarm_outcome add(void *context, const swarm_call *call, uint64_t *out_value) {
+    swarm_plan *plan = swarm_call_plan(call);
+
+    (void)context;
+    (void)out_value;
+    for (uint32_t i = 0; i < ADDED; i++) {
+        (void)swarm_edge_add(plan, stuck, swarm_call_add(plan, counted, i), 0);
+    }
+    (void)ATOMIC_ADD(&adds, 1, relaxed);
+    return SWARM_OUTCOME_OK;
+}
+
+static void look_and_link(void *context, uint32_t member) {
+    struct rig *rig = shared;
+    bool changed;
+
+    (void)context;
+    while (member == 1 && ATOMIC_LOAD(&over, relaxed) == 0) {
+        (void)swarm_work(rig->sw, 1, 1);
+    }
+    while (member == 0 && ATOMIC_LOAD(&adds, relaxed) != ADDERS) {
+        (void)swarm_progress(rig->sw, rig_start_of(rig, 1)->attempt, 1, 0, 0);
+        CHECK_EQ(swarm_advance(rig->sw, ++rig->now_ns, &changed), SWARM_OK);
+    }
+    ATOMIC_STORE(&over, 1, relaxed);
+}
+
+TEST(the_turn_looks_past_steps_that_a_worker_links) {
+    const swarm_config config = {.log_bytes = SWARM_NEVER};
+    swarm_function adder;
+    swarm_step busy, last;
+    swarm_run run;
+    swarm_plan *plan;
+
+    if (CREW_ALONE != NULL) {
+        SKIP(CREW_ALONE);
+    }
+    shared = rig_new(&config, 2);
+    counted = swarm_function_add(shared->sw, "count", count, NULL);
+    adder = swarm_function_add(shared->sw, "add", add, NULL);
+    plan = rig_plan(shared, &(swarm_run_spec){.flags = SWARM_RUN_GROWING}, &run);
+    stuck = rig_step(plan);
+    busy = rig_step(plan);
+    last = rig_step(plan);
+    CHECK_EQ(swarm_edge_add(plan, busy, last, 0), SWARM_OK);
+    rig_commit(plan);
+    rig_settle(shared);
+    CHECK_EQ(swarm_attempt_wait(shared->sw, rig_start_of(shared, 0)->attempt, last), SWARM_OK);
+    plan = swarm_plan_open(shared->sw, run);
+    for (uint32_t i = 0; i < ADDERS; i++) {
+        CHECK(swarm_call_add(plan, adder, i).id != 0);
+    }
+    rig_commit(plan);
+    CHECK(crew_run(2, look_and_link, NULL));
+    rig_finish(shared);
+    CHECK_EQ(swarm_run_close(shared->sw, run), SWARM_OK);
+    rig_settle(shared);
+    CHECK_EQ(ATOMIC_LOAD(&calls, relaxed), ADDERS * ADDED);
+    rig_check_run(shared, run);
+    rig_free(shared);
 }
 
 TEST_MAIN()

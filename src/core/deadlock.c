@@ -19,8 +19,9 @@
  * Each stuck step names one that it waits for, so to follow them leads into a circle. It is told in
  * the log, and the attempt in it that was started last is given up. That may leave others.
  *
- * What lies behind a stuck step has not started, so the turn may walk it, as in late.c. Nobody who
- * never waits pays more than a look at a counter.
+ * What lies behind a stuck step has not started, so the turn may walk it, as in late.c; but not
+ * plain call steps of a plan that a worker links: he may still be at it, so circles that close
+ * through those are not found. Nobody who never waits pays more than a look at a counter.
  */
 #include "../dispatch/charge.h"
 #include "guard.h"
@@ -315,10 +316,23 @@ static void unmark_all(swarm *sw) {
     sw->dispatch.waits.stuck_first = NONE32;
 }
 
+/* A step of a plan that workers link: one of them may be at it, and it has no place in the order in
+ * which circles are told. */
+static bool is_of_worker(const swarm *sw, uint32_t slot) {
+    /* Acquire: pairs with the release store of graph_plan_link: lineage. */
+    uint32_t kind = ATOMIC_LOAD(&sw->graph.kind[slot], acquire);
+
+    return (kind_flags(kind) & GRAPH_STAGED) != 0 ||
+           swarm__graph_ordinal(&sw->graph, slot) == SWARM_NEVER;
+}
+
 /* An edge from a stuck step. */
 static void mark_successor(swarm *sw, uint32_t to) {
     struct dispatch *d = &sw->dispatch;
 
+    if (is_of_worker(sw, to)) {
+        return;
+    }
     if (graph_has(&sw->graph, to, GRAPH_TRACKED) &&
         swarm__step_joins(d, tracked_of(&sw->graph, to))) {
         struct join *join = &d->shapes[d->tracked[tracked_of(&sw->graph, to)].shape].join;
