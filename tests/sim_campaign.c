@@ -43,6 +43,8 @@ static uint64_t seed_now;
 static uint32_t shrinks = 20000;
 static bool listing;
 
+void swarm__assert_failed(const char *text, const char *file, int line);
+
 /* An assertion of the library ends the trial like a check of the model. */
 void swarm__assert_failed(const char *text, const char *file, int line) {
     if (listing) {

@@ -47,7 +47,7 @@ static void check_circle(const struct bench *b, uint32_t length, const uint64_t 
                          const uint64_t *kinds) {
     CHECK_EQ(event_count(b->rig, SWARM_EVENT_DEADLOCK, SWARM_NEVER), length);
     for (uint32_t i = 0; i < length; i++) {
-        swarm_event event;
+        swarm_event event = {0};
 
         CHECK(event_find(b->rig, SWARM_EVENT_DEADLOCK, SWARM_NEVER, i, &event));
         CHECK_EQ(event.now_ns, b->rig->now_ns);
@@ -173,7 +173,7 @@ TEST(a_second_try_after_a_deadlock_goes_well) {
 TEST(for_a_permit_that_the_waiting_one_holds) {
     struct bench b = bench_new(NULL, 4);
     swarm_step child;
-    swarm_event event;
+    swarm_event event = {0};
 
     (void)needy(&b, 1);
     (void)needy(&b, 1);
@@ -274,7 +274,7 @@ TEST(for_a_semaphore_of_the_backend) {
     swarm_limit_spec one = {.name = "one", .backend = b.rig->backend, .capacity = 1};
     swarm_permit limit = swarm_limit_add(b.rig->sw, &one);
     swarm_step child;
-    swarm_event event;
+    swarm_event event = {0};
 
     (void)rig_step(b.plan);
     child = rig_step(b.plan);
@@ -300,7 +300,7 @@ TEST(for_what_is_reserved_of_a_budget) {
         swarm_charge_spec charge = {swarm_budget_add(b.rig->sw, &part), {.output_tokens = 80}};
         swarm_step_spec spec = {.charge = &charge};
         swarm_step child;
-        swarm_event event;
+        swarm_event event = {0};
 
         (void)swarm_step_add(b.plan, &spec);
         child = swarm_step_add(b.plan, &spec);
@@ -411,7 +411,7 @@ TEST(through_two_runs_and_a_long_circle) {
     swarm_step steps[LENGTH];
     swarm_plan *plan;
     swarm_run other;
-    swarm_event event;
+    swarm_event event = {0};
 
     for (uint32_t i = 0; i < LENGTH / 2; i++) {
         steps[i] = rig_step(b.plan);
@@ -613,7 +613,7 @@ static void sim_check_circle(struct sim *sim, const uint32_t *states) {
 
 /* Reads on in the log; how many steps were told to be in a deadlock. */
 static uint32_t sim_read(struct sim *sim) {
-    swarm_event event;
+    swarm_event event = {0};
     uint32_t count = 0;
 
     while (swarm_event_next(sim->rig->log, sim->rig->log_size, &sim->cursor, &event) == SWARM_OK) {
