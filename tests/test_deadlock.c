@@ -193,6 +193,28 @@ TEST(for_a_permit_that_the_waiting_one_holds) {
     bench_end(&b, NULL, 4);
 }
 
+/* Neither its agent nor its backend did anything wrong. */
+TEST(a_deadlock_is_nobodys_failure) {
+    struct rig *rig = rig_new(NULL, 2);
+    const swarm_breaker_spec wary = {.open_ns = 10, .samples_min = 1, .failure_ppm = 1};
+    const swarm_run_spec growing = {.flags = SWARM_RUN_GROWING};
+    swarm_need need = {swarm_permit_add(rig->sw, "permit", 1), 1};
+    const swarm_step_spec spec = {.needs = &need, .needs_count = 1};
+    swarm_run run;
+    swarm_plan *plan = rig_plan(rig, &growing, &run);
+    swarm_step other;
+
+    CHECK_EQ(swarm_breaker_set(rig->sw, rig->backend, &wary), SWARM_OK);
+    (void)swarm_step_add(plan, &spec);
+    other = swarm_step_add(plan, &spec);
+    rig_commit(plan);
+    rig_at(rig, 0);
+    CHECK_EQ(swarm_attempt_wait(rig->sw, rig_start_of(rig, 0)->attempt, other), SWARM_OK);
+    rig_settle(rig);
+    CHECK_EQ(event_count(rig, SWARM_EVENT_DEADLOCK, SWARM_NEVER), 2);
+    CHECK_EQ(event_count(rig, SWARM_EVENT_BREAKER, SWARM_NEVER), 0);
+}
+
 TEST(for_an_agent_that_the_waiting_one_keeps_busy) {
     struct bench b = bench_new(NULL, 2);
     swarm_step child;

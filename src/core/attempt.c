@@ -473,10 +473,13 @@ void swarm__attempt_fence(swarm *sw, uint32_t index, swarm_status reason) {
 
 static void give_up_one(swarm *sw, uint32_t index, swarm_status reason) {
     uint32_t tracked = sw->dispatch.attempts[index].tracked;
+    bool is_at_fault = reason != SWARM_E_DEADLOCK; /* nobody is: it only was the youngest */
 
     sw->dispatch.tracked[tracked].epoch++;
-    swarm__recovery_blame(&sw->dispatch, tracked, sw->dispatch.attempts[index].agent);
-    if (sw->dispatch.breakers_on != 0 && reason != SWARM_OK) {
+    if (is_at_fault) {
+        swarm__recovery_blame(&sw->dispatch, tracked, sw->dispatch.attempts[index].agent);
+    }
+    if (sw->dispatch.breakers_on != 0 && reason != SWARM_OK && is_at_fault) {
         swarm__breaker_sample(sw, index, SWARM_OUTCOME_TIMED_OUT);
     }
     leave_step(sw, index);
