@@ -197,7 +197,6 @@ TEST(for_a_permit_that_the_waiting_one_holds) {
 TEST(a_deadlock_is_nobodys_failure) {
     struct rig *rig = rig_new(NULL, 2);
     const swarm_breaker_spec wary = {.open_ns = 10, .samples_min = 1, .failure_ppm = 1};
-    const swarm_run_spec growing = {.flags = SWARM_RUN_GROWING};
     swarm_need need = {swarm_permit_add(rig->sw, "permit", 1), 1};
     const swarm_step_spec spec = {.needs = &need, .needs_count = 1};
     swarm_run run;

@@ -312,8 +312,9 @@ static inline void print_screen(const struct run_result *result, const struct tr
     print_bill(trace);
     print_busiest(result, trace);
     print_label("scheduler");
-    printf("%.3f ms, %.0f ns a step, the simulated agents included\n",
-           ratio(result->scheduler_ns, 1000000), ratio(result->scheduler_ns, result->steps));
+    printf("%.3f ms, %.0f ns a step, the simulated agents included%s\n",
+           ratio(result->scheduler_ns, 1000000), ratio(result->scheduler_ns, result->steps),
+           result->silent ? ", without a log" : "");
     print_label("log");
     printf("%" PRIu64 " events, %" PRIu64 " violations, hash %016" PRIx64 "%016" PRIx64 "\n",
            trace->events, result->violations, result->report.hash[0], result->report.hash[1]);

@@ -111,6 +111,7 @@ struct run_result {
     bool has_mean;
     uint64_t violations;
     uint64_t scheduler_ns;
+    bool silent;             /* scheduler_ns is that of the same run without a log */
     swarm_run_report report; /* outcomes, hash */
     struct input_error error;
 };
