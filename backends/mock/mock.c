@@ -73,14 +73,20 @@ struct entry {
     uint32_t next; /* in its hash chain or in the free list */
 };
 
+struct heap_node {
+    uint64_t due_ns; /* the entry's */
+    uint32_t entry;
+    uint32_t reserved;
+};
+
 struct swarm_mock {
     swarm_backend table;
     swarm_mock_stats stats;
     swarm_mock_spec spec; /* defaults filled in; models: the copy */
     struct script *scripts;
     struct entry *entries;
-    uint32_t *heap;    /* entries by due time: a binary heap */
-    uint32_t *buckets; /* heads of chains, one an entry */
+    struct heap_node *heap; /* entries by due time: a binary heap */
+    uint32_t *buckets;      /* heads of chains, one an entry */
     uint64_t sequence;
     uint64_t fail_index;
     swarm_outcome fail_outcome;
@@ -201,49 +207,45 @@ static bool entry_before(const struct entry *a, const struct entry *b) {
     return a->sequence < b->sequence;
 }
 
-static bool heap_before(const swarm_mock *mock, uint32_t a, uint32_t b) {
-    return entry_before(&mock->entries[mock->heap[a]], &mock->entries[mock->heap[b]]);
+/* The due time stands in the node: most comparisons look at no entry. */
+static inline bool heap_before(const swarm_mock *mock, struct heap_node a, struct heap_node b) {
+    return a.due_ns != b.due_ns ? a.due_ns < b.due_ns
+                                : entry_before(&mock->entries[a.entry], &mock->entries[b.entry]);
 }
 
-static void heap_place(swarm_mock *mock, uint32_t at, uint32_t index) {
-    mock->heap[at] = index;
-    mock->entries[index].heap_at = at;
+static inline void heap_place(swarm_mock *mock, uint32_t at, struct heap_node node) {
+    mock->heap[at] = node;
+    mock->entries[node.entry].heap_at = at;
 }
 
-static void heap_swap(swarm_mock *mock, uint32_t a, uint32_t b) {
-    uint32_t index = mock->heap[a];
-
-    heap_place(mock, a, mock->heap[b]);
-    heap_place(mock, b, index);
-}
-
-static void heap_up(swarm_mock *mock, uint32_t at) {
-    while (at > 0 && heap_before(mock, at, (at - 1) / 2)) {
-        heap_swap(mock, at, (at - 1) / 2);
+/* Finds the place of a node above the hole at `at`, or in it. */
+static void heap_up(swarm_mock *mock, uint32_t at, struct heap_node node) {
+    while (at > 0 && heap_before(mock, node, mock->heap[(at - 1) / 2])) {
+        heap_place(mock, at, mock->heap[(at - 1) / 2]);
         at = (at - 1) / 2;
     }
+    heap_place(mock, at, node);
 }
 
-static void heap_down(swarm_mock *mock, uint32_t at) {
-    for (;;) {
-        uint32_t child = 2 * at + 1;
+/* Moves the hole at `at` down to where nothing below it is; returns where that is. */
+static uint32_t heap_sink(swarm_mock *mock, uint32_t at) {
+    uint32_t child = 2 * at + 1;
 
-        if (child >= mock->heap_count) {
-            return;
-        }
-        if (child + 1 < mock->heap_count && heap_before(mock, child + 1, child)) {
-            child++;
-        }
-        if (!heap_before(mock, child, at)) {
-            return;
-        }
-        heap_swap(mock, child, at);
+    while (child < mock->heap_count) {
+        child += child + 1 < mock->heap_count &&
+                 heap_before(mock, mock->heap[child + 1], mock->heap[child]);
+        heap_place(mock, at, mock->heap[child]);
         at = child;
+        child = 2 * at + 1;
     }
+    return at;
 }
 
+/* The last node fills the hole: it came from the bottom and nearly always stays there, so the hole
+ * goes down without looking at it (Floyd's way; Knuth 5.2.3, exercise 18). */
 static void heap_remove(swarm_mock *mock, struct entry *entry) {
-    uint32_t at = entry->heap_at, last;
+    uint32_t at = entry->heap_at;
+    struct heap_node last;
 
     if (at == NONE) {
         return;
@@ -251,9 +253,7 @@ static void heap_remove(swarm_mock *mock, struct entry *entry) {
     entry->heap_at = NONE;
     last = mock->heap[--mock->heap_count];
     if (at != mock->heap_count) {
-        heap_place(mock, at, last);
-        heap_down(mock, at);
-        heap_up(mock, mock->entries[last].heap_at);
+        heap_up(mock, heap_sink(mock, at), last);
     }
 }
 
@@ -262,15 +262,16 @@ static void heap_set(swarm_mock *mock, struct entry *entry, uint64_t due_ns) {
     heap_remove(mock, entry);
     entry->due_ns = due_ns;
     if (due_ns != SWARM_NEVER) {
-        heap_place(mock, mock->heap_count, (uint32_t)(entry - mock->entries));
-        heap_up(mock, mock->heap_count++);
+        struct heap_node node = {due_ns, (uint32_t)(entry - mock->entries), 0};
+
+        heap_up(mock, mock->heap_count++, node);
     }
 }
 
 static uint64_t mock_deadline(void *context) {
     const swarm_mock *mock = context;
 
-    return mock->heap_count == 0 ? SWARM_NEVER : mock->entries[mock->heap[0]].due_ns;
+    return mock->heap_count == 0 ? SWARM_NEVER : mock->heap[0].due_ns;
 }
 
 /* ---- Entries ------------------------------------------------------------------------------- */
@@ -631,7 +632,7 @@ static void mock_poll(void *context, swarm *sw, uint64_t now_ns) {
     swarm_mock *mock = context;
 
     while (mock_deadline(mock) <= now_ns && mock->heap_count != 0) {
-        entry_answer(mock, sw, &mock->entries[mock->heap[0]]);
+        entry_answer(mock, sw, &mock->entries[mock->heap[0].entry]);
     }
 }
 
@@ -659,7 +660,7 @@ static uint64_t fixed_size(const swarm_mock_spec *spec) {
 
 /* Bytes of one place in flight: the entry, its place in the heap, its bucket. */
 static uint64_t place_size(void) {
-    return sizeof(struct entry) + 2 * sizeof(uint32_t);
+    return sizeof(struct entry) + sizeof(struct heap_node) + sizeof(uint32_t);
 }
 
 size_t swarm_mock_memory_size(const swarm_mock_spec *spec) {
@@ -685,7 +686,7 @@ static uint32_t places_fit(const swarm_mock_spec *spec, size_t size) {
     return places < COUNT_MAX ? (uint32_t)places : COUNT_MAX;
 }
 
-/* Cuts the block into its parts. The u32 arrays come last, so all is aligned. */
+/* Cuts the block into its parts. The array of u32 comes last, so all is aligned. */
 static swarm_mock *lay_out(const swarm_mock_spec *spec, unsigned char *at) {
     swarm_mock *mock = (swarm_mock *)(void *)at;
     swarm_mock_model *models;
@@ -704,8 +705,8 @@ static swarm_mock *lay_out(const swarm_mock_spec *spec, unsigned char *at) {
     at += align_up((uint64_t)spec->scripts_max * sizeof(struct script));
     mock->entries = (struct entry *)(void *)at;
     at += spec->inflight_max * sizeof(struct entry);
-    mock->heap = (uint32_t *)(void *)at;
-    mock->buckets = mock->heap + spec->inflight_max;
+    mock->heap = (struct heap_node *)(void *)at;
+    mock->buckets = (uint32_t *)(void *)(mock->heap + spec->inflight_max);
     return mock;
 }
 
