@@ -73,6 +73,7 @@ struct entry {
     uint32_t next; /* in its hash chain or in the free list */
 };
 
+/* A place in the heap. */
 struct heap_node {
     uint64_t due_ns; /* the entry's */
     uint32_t entry;
