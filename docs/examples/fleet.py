@@ -45,14 +45,15 @@ Config = struct("swarm_config", """
     u32: agents_max profiles_max skills_max permits_max demands_max backends_max functions_max
     u32: inflight_max scopes_max plans_max ranges_max deque_size spin commands_max guards_max
     u32: asks_max shapes_max tenants_max budgets_max charges_max states_max accesses_max effects_max
-    u32: branches_max reserved""")
+    u32: branches_max prefixes_max labels_max capabilities_max""")
 Profile = struct("swarm_profile_spec", """
     text: name
     pointer: skills
     swarm_step: backend
-    u32: skills_count inflight_max cost reserved
+    u32: skills_count inflight_max cost prefixes_max
     u64: notebook_tokens_max conclusion_bytes_max
-    pointer: price""")
+    pointer: price
+    u32: slow_ppm reserved""")
 Retry = struct("swarm_retry", """
     u64: backoff_ns backoff_max_ns
     u32: attempts_max jitter_ppm""")
@@ -60,10 +61,10 @@ Step = struct("swarm_step_spec", """
     text: payload
     size: payload_size
     pointer: skills needs
-    swarm_step: agent function
-    u64: argument key order_key estimate_ns queue_timeout_ns run_timeout_ns
+    swarm_step: agent capability function
+    u64: argument key order_key estimate_ns task queue_timeout_ns run_timeout_ns
     swarm_retry: retry
-    pointer: join skip loop charge watch ask hedge state vote
+    pointer: join skip loop charge watch ask hedge state vote recovery
     u32: skills_count needs_count priority flags""")
 Info = struct("swarm_step_info", """
     swarm_result: result
@@ -78,7 +79,7 @@ Call = struct("swarm_call", """
     pointer: sw
     swarm_step: step
     u64: argument
-    u32: worker inputs iteration reserved""")
+    u32: worker inputs iteration outcome""")
 Price = struct("swarm_mock_price", "u64: fixed_nano input_nano cached_nano output_nano")
 Model = struct("swarm_mock_model", """
     u64: mean_ns min_ns max_ns
@@ -94,7 +95,8 @@ Mock = struct("swarm_mock_spec", """
     u64: seed
     pointer: models context choose latency answer release
     u64: again_ns
-    u32: models_count inflight_max scripts_max flags""")
+    u32: models_count inflight_max scripts_max flags
+    pointer: trial""")
 Report = struct("swarm_run_report", """
     u64: hash0 hash1 start_ns end_ns steps edges edges_repeated
     u64: ok failed timed_out cancelled skipped budget
