@@ -212,6 +212,11 @@ TEST(a_deadlock_is_nobodys_failure) {
     rig_settle(rig);
     CHECK_EQ(event_count(rig, SWARM_EVENT_DEADLOCK, SWARM_NEVER), 2);
     CHECK_EQ(event_count(rig, SWARM_EVENT_BREAKER, SWARM_NEVER), 0);
+    CHECK_EQ(swarm_run_close(rig->sw, run), SWARM_OK);
+    rig_settle(rig);
+    rig_finish(rig);
+    rig_check_run(rig, run);
+    rig_free(rig);
 }
 
 TEST(for_an_agent_that_the_waiting_one_keeps_busy) {
