@@ -58,7 +58,7 @@ def affinity(v):
     within(v["hit_ppm"], 850000, 910000)
     within(v["queued"], 100000, 100300)
     within(v["begun"], 2000, 3900)
-    within(v["decision_ns"], 1, 20000)
+    assert v["decision_ns"] > 0  # wall time: measured, never judged here
 
 
 def cancel(v):
