@@ -31,14 +31,15 @@ static const unsigned char *varint(const unsigned char *at, const unsigned char 
 }
 
 bool swarm__replay_peek(const swarm *sw, size_t at, swarm_event *out_event, size_t *out_size) {
-    const unsigned char *from = sw->log.expect + at, *next, *end;
+    const unsigned char *from, *next, *end;
     uint64_t length, kind, step;
     static const swarm_event none;
 
     *out_event = none;
     if (at >= (size_t)(sw->log.expect_end - sw->log.expect)) {
-        return false;
+        return false; /* nothing is expected: there is no place to point to */
     }
+    from = sw->log.expect + at;
     next = varint(from, sw->log.expect_end, &length);
     if (next == NULL || length > (uint64_t)(sw->log.expect_end - next)) {
         return false;
